@@ -58,7 +58,11 @@ export type AdminCommand =
   | { readonly kind: 'deleteTopics'; readonly topicIds: readonly TopicId[] }
   | {
       readonly kind: 'createPartitions';
-      readonly topics: readonly { readonly name: string; readonly total: number; readonly assignment: readonly (readonly BrokerId[])[] | null }[];
+      readonly topics: readonly {
+        readonly name: string;
+        readonly total: number;
+        readonly assignment: readonly (readonly BrokerId[])[] | null;
+      }[];
       readonly validateOnly: boolean;
     }
   | {
@@ -69,7 +73,12 @@ export type AdminCommand =
 
 export type AdminItemResult =
   | { readonly fault: Fault }
-  | { readonly fault: null; readonly topicId: TopicId; readonly partitions: number; readonly replicationFactor: number };
+  | {
+      readonly fault: null;
+      readonly topicId: TopicId;
+      readonly partitions: number;
+      readonly replicationFactor: number;
+    };
 
 export type AdminAnswer =
   /** Not the controller (any more), or the store is away: ask again. Nothing was done, or it is not known. */
@@ -95,7 +104,13 @@ export type BrokerMessage =
       readonly wantsShutdown: boolean;
       readonly wallMs: number;
     }
-  | { readonly kind: 'alterPartition'; readonly requestId: number; readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch; readonly proposals: readonly IsrProposal[] }
+  | {
+      readonly kind: 'alterPartition';
+      readonly requestId: number;
+      readonly brokerId: BrokerId;
+      readonly brokerEpoch: BrokerEpoch;
+      readonly proposals: readonly IsrProposal[];
+    }
   | { readonly kind: 'admin'; readonly requestId: number; readonly command: AdminCommand }
   /** The process is ending by itself: evidence at once. */
   | { readonly kind: 'goodbye'; readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch }
@@ -120,7 +135,11 @@ export type ControllerMessage =
   /** Dial this broker and tell (§2.3 E2). */
   | { readonly kind: 'probe'; readonly brokerId: BrokerId; readonly endpoint: Endpoint }
   /** Last epoch and log end offset of these replicas, for `balanced` recovery (§2.10). */
-  | { readonly kind: 'askReplicaStates'; readonly requestId: number; readonly partitions: readonly { readonly topicId: TopicId; readonly partition: number }[] }
+  | {
+      readonly kind: 'askReplicaStates';
+      readonly requestId: number;
+      readonly partitions: readonly { readonly topicId: TopicId; readonly partition: number }[];
+    }
   /** The other end is not the controller; its image names who is, if it knows. */
   | { readonly kind: 'notController' };
 

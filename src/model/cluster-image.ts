@@ -101,7 +101,9 @@ export class ClusterImage {
         else this.topicIds.delete(entry.name);
         break;
       case 'partition':
-        this.#partitionsOf(entry.topicId)[entry.partition] = entry.value ? { record: entry.value, modRevision } : undefined;
+        this.#partitionsOf(entry.topicId)[entry.partition] = entry.value
+          ? { record: entry.value, modRevision }
+          : undefined;
         break;
       case 'config': {
         const name = configKey(entry.configKind, entry.name);

@@ -130,16 +130,19 @@ function decodeValue(key: string, text: string): Record<string, unknown> {
   } catch {
     throw new MetadataFormatError(`the value of ${key} is not JSON`);
   }
-  if (typeof parsed !== 'object' || parsed === null || !('v' in parsed)) throw new MetadataFormatError(`the value of ${key} has no version`);
+  if (typeof parsed !== 'object' || parsed === null || !('v' in parsed))
+    throw new MetadataFormatError(`the value of ${key} has no version`);
   const { v, ...record } = parsed as Record<string, unknown>;
-  if (v !== currentShape) throw new MetadataFormatError(`the value of ${key} has version ${String(v)}; this broker reads ${currentShape}`);
+  if (v !== currentShape)
+    throw new MetadataFormatError(`the value of ${key} has version ${String(v)}; this broker reads ${currentShape}`);
   return record;
 }
 
 /** The entry of one key, as read from the store or seen by a watch. */
 export function decodeEntry(key: string, text: string | null): MetadataEntry {
   const record = <Shape>(): Shape | null => (text === null ? null : (decodeValue(key, text) as Shape));
-  const plain = <Value>(): Value | null => (text === null ? null : ((decodeValue(key, text) as { value: Value }).value ?? null));
+  const plain = <Value>(): Value | null =>
+    text === null ? null : ((decodeValue(key, text) as { value: Value }).value ?? null);
   const parts = key.split('/');
   const [head = '', second = '', third = ''] = parts;
   if (key === keys.cluster) return { kind: 'cluster', value: record<ClusterRecord>() };
@@ -163,7 +166,12 @@ export function decodeEntry(key: string, text: string | null): MetadataEntry {
 }
 
 /** The first record of a new partition: every assigned replica is in sync, the first of them leads. */
-export function newPartitionRecord(replicas: readonly BrokerId[], isr: readonly BrokerId[], leader: BrokerId, minIsr: number): PartitionRecord {
+export function newPartitionRecord(
+  replicas: readonly BrokerId[],
+  isr: readonly BrokerId[],
+  leader: BrokerId,
+  minIsr: number,
+): PartitionRecord {
   return {
     leader,
     leaderEpoch: leaderEpoch(0),

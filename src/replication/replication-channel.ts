@@ -21,8 +21,14 @@ export interface ReplicationStreamHandler<Message> {
 
 export interface ReplicationClient {
   /** Opens the stream to a leader's broker at once (no back-off: the caller decides when); failure to connect is `onClosed`. */
-  connect(leader: BrokerId, endpoint: Endpoint, handler: ReplicationStreamHandler<LeaderMessage>): ReplicationStream<FollowerMessage>;
+  connect(
+    leader: BrokerId,
+    endpoint: Endpoint,
+    handler: ReplicationStreamHandler<LeaderMessage>,
+  ): ReplicationStream<FollowerMessage>;
 }
 
 /** Whoever answers followers: gets each new stream and gives back what to call with its messages. */
-export type ReplicationAcceptor = (stream: ReplicationStream<LeaderMessage>) => ReplicationStreamHandler<FollowerMessage>;
+export type ReplicationAcceptor = (
+  stream: ReplicationStream<LeaderMessage>,
+) => ReplicationStreamHandler<FollowerMessage>;

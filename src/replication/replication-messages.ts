@@ -7,7 +7,12 @@
 import type { BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicId } from '../model/brands.ts';
 
 export type FollowerMessage =
-  | { readonly kind: 'hello'; readonly clusterId: string; readonly brokerId: BrokerId; readonly brokerEpoch: BrokerEpoch }
+  | {
+      readonly kind: 'hello';
+      readonly clusterId: string;
+      readonly brokerId: BrokerId;
+      readonly brokerEpoch: BrokerEpoch;
+    }
   | {
       readonly kind: 'attach';
       readonly attachId: number;
@@ -24,12 +29,22 @@ export type FollowerMessage =
   /** The leader may send `bytes` more of batches on this stream. */
   | { readonly kind: 'credit'; readonly bytes: number };
 
-export type RejectReason = 'fencedLeaderEpoch' | 'unknownLeaderEpoch' | 'notLeader' | 'unknownPartition' | 'offsetAhead';
+export type RejectReason =
+  | 'fencedLeaderEpoch'
+  | 'unknownLeaderEpoch'
+  | 'notLeader'
+  | 'unknownPartition'
+  | 'offsetAhead';
 
 export type LeaderMessage =
   /** Refused: this broker's metadata knows another epoch of the follower, or another cluster. */
   | { readonly kind: 'helloAnswer'; readonly isAccepted: boolean; readonly reason: string }
-  | { readonly kind: 'reject'; readonly attachId: number; readonly reason: RejectReason; readonly leaderEpoch: LeaderEpoch }
+  | {
+      readonly kind: 'reject';
+      readonly attachId: number;
+      readonly reason: RejectReason;
+      readonly leaderEpoch: LeaderEpoch;
+    }
   /** The logs part: cut to min(endOffset, own endFor(epoch)) and attach again. */
   | { readonly kind: 'diverging'; readonly attachId: number; readonly epoch: LeaderEpoch; readonly endOffset: Offset }
   | {
