@@ -374,12 +374,12 @@ export function parseProperties(name: string, text: string): Map<string, string>
     const match = /^((?:\\.|[^=:\s\\])+)\s*(?:[=:]\s*|\s+|$)(.*)$/.exec(line);
     if (!match) throw new ConfigError(`${name}:${start + 1}`, null, `not a key=value line: ${line}`);
     const [, key = '', value = ''] = match;
-    found.set(unescape(key), unescape(value).trim());
+    found.set(unescapeProperty(key), unescapeProperty(value).trim());
   }
   return found;
 }
 
-const unescape = (text: string): string =>
+const unescapeProperty = (text: string): string =>
   text.replace(/\\(u[0-9a-fA-F]{4}|.)/g, (_, code: string) =>
     code.length === 5
       ? String.fromCharCode(Number.parseInt(code.slice(1), 16))

@@ -47,7 +47,7 @@ export class ConfigError extends Error {
 }
 
 const widest = { int: [-(2 ** 31), 2 ** 31 - 1], short: [-(2 ** 15), 2 ** 15 - 1] } as const;
-/** Kafka's Long.MAX_VALUE: read as "no limit", kept as this text where a user wrote it. */
+/** Kafka’s Long.MAX_VALUE, which stands for "no limit"; as a number it is anything from 2^53 - 1 up. */
 const longMax = 9223372036854775807n;
 const longMin = -9223372036854775808n;
 
@@ -112,6 +112,6 @@ export function parseConfigValue(key: ConfigKey, text: string): ConfigValue {
 /** How a value is written: what DescribeConfigs answers. */
 export function formatConfigValue(value: ConfigValue): string | null {
   if (value === null) return null;
-  if (typeof value === 'number' && value >= Number(longMax)) return longMax.toString();
+  if (typeof value === 'number' && value >= Number.MAX_SAFE_INTEGER) return longMax.toString();
   return Array.isArray(value) ? value.join(',') : String(value);
 }
