@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    passWithNoTests: true,
     projects: [
       project('tidy', 30_000),
       project('unit', 20_000),
