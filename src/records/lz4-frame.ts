@@ -1,0 +1,179 @@
+/**
+ * How do LZ4 frames, the form that Kafka's record batches use, turn into bytes and back?
+ *
+ *     magic 04 22 4D 18 · FLG · BD · [content size, 8] · [dictionary id, 4] · header checksum, 1
+ *     blocks: uint32 LE (top bit: stored as it is) · bytes · [checksum, 4]      … ended by a zero length
+ *     [content checksum, 4]
+ *
+ * (github.com/lz4/lz4 `doc/lz4_Frame_format.md`; Kafka: `Lz4BlockOutputStream.java`, `Lz4BlockInputStream.java`.)
+ *
+ * Reading is done here and not by a library, since none we have stops at a limit: 255 bytes out for one byte in makes
+ * a bomb of any small batch. Checksums inside the frame are not verified: the batch's CRC-32C covers all of it.
+ * Written frames have independent blocks, because Kafka's Java reader refuses the others; the pure JavaScript path
+ * writes its own frame around lz4js' blocks for that reason.
+ */
+import { createRequire } from 'node:module';
+import { assert } from '../model/assert.ts';
+import { DecompressionError } from './decompression-error.ts';
+
+const magic = 0x184d2204;
+const blockBytesByCode: Readonly<Record<number, number>> = { 4: 1 << 16, 5: 1 << 18, 6: 1 << 20, 7: 1 << 22 };
+
+/** The bytes in a frame, at most `maxBytes` of them. Throws DecompressionError. */
+export function decompressLz4Frame(source: Buffer, maxBytes: number): Buffer {
+  const frame = readFrameHeader(source);
+  let target: Buffer = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(source.length * 4, 1024)));
+  let written = 0;
+  let at = frame.headerBytes;
+  for (;;) {
+    if (at + 4 > source.length) throw new DecompressionError('the lz4 frame is cut short');
+    const word = source.readUInt32LE(at);
+    at += 4;
+    if (word === 0) break;
+    const length = word & 0x7fffffff;
+    if (length > frame.blockBytes || at + length > source.length)
+      throw new DecompressionError('an lz4 block is longer than it can be');
+    const room = Math.min(maxBytes, written + frame.blockBytes);
+    if (target.length < room) target = grown(target, written, Math.min(maxBytes, Math.max(room, target.length * 2)));
+    written =
+      word >>> 31 === 1
+        ? copyStored(source, at, length, target, written, room)
+        : decompressBlock(source, at, at + length, target, written, room);
+    at += length + frame.blockChecksumBytes;
+  }
+  if (at + frame.contentChecksumBytes > source.length) throw new DecompressionError('the lz4 frame is cut short');
+  return target.subarray(0, written);
+}
+
+interface FrameHeader {
+  readonly headerBytes: number;
+  readonly blockBytes: number;
+  readonly blockChecksumBytes: number;
+  readonly contentChecksumBytes: number;
+}
+
+function readFrameHeader(source: Buffer): FrameHeader {
+  if (source.length < 7 || source.readUInt32LE(0) !== magic) throw new DecompressionError('not an lz4 frame');
+  const flags = source.readUInt8(4);
+  if (flags >> 6 !== 1) throw new DecompressionError(`lz4 frame version ${flags >> 6}`);
+  const blockBytes = blockBytesByCode[(source.readUInt8(5) >> 4) & 7];
+  if (blockBytes === undefined) throw new DecompressionError('lz4 block size out of range');
+  return {
+    headerBytes: 7 + (flags & 0x08 ? 8 : 0) + (flags & 0x01 ? 4 : 0),
+    blockBytes,
+    blockChecksumBytes: flags & 0x10 ? 4 : 0,
+    contentChecksumBytes: flags & 0x04 ? 4 : 0,
+  };
+}
+
+function grown(buffer: Buffer, used: number, length: number): Buffer {
+  const larger = Buffer.allocUnsafe(length);
+  buffer.copy(larger, 0, 0, used);
+  return larger;
+}
+
+function copyStored(source: Buffer, at: number, length: number, target: Buffer, to: number, limit: number): number {
+  if (to + length > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
+  source.copy(target, to, at, at + length);
+  return to + length;
+}
+
+/** One block of [token · literals · match offset · match length]…; gives the position after what it wrote. */
+function decompressBlock(source: Buffer, from: number, end: number, target: Buffer, to: number, limit: number): number {
+  let at = from;
+  while (at < end) {
+    const token = source[at++] as number;
+    let literals = token >> 4;
+    if (literals === 15) {
+      let more = 255;
+      while (more === 255) {
+        if (at >= end) throw new DecompressionError('an lz4 block ends inside a length');
+        more = source[at++] as number;
+        literals += more;
+      }
+    }
+    if (at + literals > end) throw new DecompressionError('an lz4 block ends inside its literals');
+    if (to + literals > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
+    if (literals > 32) {
+      source.copy(target, to, at, at + literals);
+      to += literals;
+      at += literals;
+    } else {
+      const stop = at + literals;
+      while (at < stop) target[to++] = source[at++] as number;
+    }
+    if (at === end) return to; // the last sequence has literals only
+    if (at + 2 > end) throw new DecompressionError('an lz4 block ends inside a match');
+    const distance = (source[at] as number) | ((source[at + 1] as number) << 8);
+    at += 2;
+    if (distance === 0 || distance > to) throw new DecompressionError('an lz4 match points before the data');
+    let match = (token & 15) + 4;
+    if ((token & 15) === 15) {
+      let more = 255;
+      while (more === 255) {
+        if (at >= end) throw new DecompressionError('an lz4 block ends inside a length');
+        more = source[at++] as number;
+        match += more;
+      }
+    }
+    if (to + match > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
+    if (match > 32 && distance >= match) {
+      target.copyWithin(to, to - distance, to - distance + match);
+      to += match;
+    } else {
+      const stop = to + match;
+      // A match may run into what it writes itself: byte by byte is what the format means.
+      while (to < stop) {
+        target[to] = target[to - distance] as number;
+        to++;
+      }
+    }
+  }
+  return to;
+}
+
+type CompressFrame = (bytes: Buffer) => Buffer;
+
+interface Lz4Js {
+  makeBuffer(size: number): Uint8Array;
+  compressBound(length: number): number;
+  /** Bytes written to `target`, 0 when the block cannot be made smaller. */
+  compressBlock(source: Uint8Array, target: Uint8Array, at: number, length: number, table: Uint32Array): number;
+}
+
+// FLG 0x60: version 1, independent blocks, no checksums. BD 0x40: 64 KiB. 0x82 is xxHash32 of the two, its second byte.
+const writtenHeader = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
+const writtenBlockBytes = 1 << 16;
+
+/** Exported for the test that runs it beside the native one. */
+export function compressLz4FrameInJavaScript(bytes: Buffer): Buffer {
+  const lz4 = createRequire(import.meta.url)('lz4js') as Lz4Js;
+  const table = new Uint32Array(1 << 16);
+  const scratch = Buffer.allocUnsafe(lz4.compressBound(writtenBlockBytes));
+  const parts: Buffer[] = [writtenHeader];
+  for (let at = 0; at < bytes.length; at += writtenBlockBytes) {
+    const block = bytes.subarray(at, at + writtenBlockBytes);
+    table.fill(0);
+    const length = lz4.compressBlock(block, scratch, 0, block.length, table);
+    const isSmaller = length > 0 && length < block.length;
+    const word = Buffer.allocUnsafe(4);
+    word.writeUInt32LE(isSmaller ? length : (block.length | 0x80000000) >>> 0);
+    parts.push(word, isSmaller ? Buffer.from(scratch.subarray(0, length)) : block);
+  }
+  parts.push(Buffer.alloc(4));
+  return Buffer.concat(parts);
+}
+
+function nativeCompressFrame(): CompressFrame | null {
+  try {
+    const module = createRequire(import.meta.url)('lz4-napi') as { compressFrameSync(bytes: Buffer): Buffer };
+    const probe = module.compressFrameSync(Buffer.from('cordwood'));
+    assert((probe.readUInt8(4) & 0x20) !== 0, 'lz4-napi writes independent blocks');
+    return (bytes) => module.compressFrameSync(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** One frame of independent blocks. */
+export const compressLz4Frame: CompressFrame = nativeCompressFrame() ?? compressLz4FrameInJavaScript;
