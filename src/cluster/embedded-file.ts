@@ -11,14 +11,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type Revision, revision } from '../model/brands.ts';
 import type { CommittedRevision, RevisionEntry } from './revision-store.ts';
-
-/** Why the store at `path` cannot be used; the process should say so and end. */
-export class StoreCannotOpen extends Error {
-  override name = 'StoreCannotOpen';
-  constructor(path: string, reason: string, cause?: unknown) {
-    super(`the metadata store ${path} cannot be opened: ${reason}`, { cause });
-  }
-}
+import { StoreCannotOpen } from './store-cannot-open.ts';
 
 /** 'Cord', so that `file` and we know one of ours. */
 const applicationId = 0x43_6f_72_64;

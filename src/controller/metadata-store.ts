@@ -79,9 +79,9 @@ export interface Lease {
    */
   readonly lastRenewedMs: number;
   /**
-   * Called once, when the store says that the lease is gone or its time ran out without an answer; at once if that has
-   * already happened. Not after `revoke` or `abandon`. Its keys may outlive it for a moment, and it proves nothing
-   * about others (I7).
+   * Called once, when the store says that the lease is gone; at once if it has said so already. Not after `revoke` or
+   * `abandon`, and not while the store is away: what silence means is read from `lastRenewedMs`. Proves nothing about
+   * others (I7): take a new lease.
    */
   onLost(callback: () => void): void;
   /** Deletes the lease's keys in one revision. Never rejects: where the store is away the lease runs out by itself. */
@@ -93,7 +93,7 @@ export interface Lease {
 export interface MetadataStore {
   /**
    * All keys that start with `prefix` ('' for all), sorted, at one revision; the newest one committed (linearizable)
-   * unless `at` names one. Throws `RevisionCompacted` where `at` is no longer kept, `StoreUnavailable`.
+   * unless `at` names one. Throws `RevisionCompacted` where `at` is no longer kept, `StoreUnavailable`, `StoreWentBack`.
    */
   read(prefix: string, at?: Revision): Promise<{ readonly revision: Revision; readonly entries: KeyValue[] }>;
   /**
@@ -132,6 +132,11 @@ export class RevisionCompacted extends Error {
   constructor(asked: Revision) {
     super(`revision ${asked} of the metadata store has been compacted`);
   }
+}
+
+/** The store is older than what this process has already seen of it: restored from a snapshot, or another one (I4). Stop. */
+export class StoreWentBack extends Error {
+  override name = 'StoreWentBack';
 }
 
 /** The lease that a put names is gone; nothing of the transaction happened. Take a new lease. */
