@@ -8,7 +8,7 @@ import type { Fault, FaultCode } from '../model/fault.ts';
 import { BrokerError } from '../model/fault.ts';
 
 export const noError = 0;
-const unknownServerError = -1;
+export const unknownServerError = -1;
 
 // A fault without a row does not compile.
 const kafkaCode = {

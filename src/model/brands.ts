@@ -43,6 +43,7 @@ export function topicId(text: string): TopicId {
 }
 
 export const noBroker = -1 as BrokerId;
+export const noBrokerEpoch = -1 as BrokerEpoch;
 export const noLeaderEpoch = -1 as LeaderEpoch;
 export const noProducerId = -1 as ProducerId;
 export const offsetZero = 0 as Offset;
