@@ -68,15 +68,15 @@ export class KafkaWriter {
     return value === null ? this.uvarint(0) : this.uvarint(value.length + 1).raw(value);
   }
 
-  array<Item>(items: readonly Item[], write: (item: Item) => void): this {
+  array<Item>(items: readonly Item[], write: (item: Item, to: this) => void): this {
     this.int32(items.length);
-    for (const item of items) write(item);
+    for (const item of items) write(item, this);
     return this;
   }
 
-  compactArray<Item>(items: readonly Item[], write: (item: Item) => void): this {
+  compactArray<Item>(items: readonly Item[], write: (item: Item, to: this) => void): this {
     this.uvarint(items.length + 1);
-    for (const item of items) write(item);
+    for (const item of items) write(item, this);
     return this;
   }
 

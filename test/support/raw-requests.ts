@@ -57,7 +57,7 @@ export interface ClusterMetadata {
 
 /** Metadata 8 for `topics`, without creating them; an empty list asks for brokers only. */
 export function encodeMetadata(topics: readonly string[]): Buffer {
-  const writer = frame(3, 8, false, 1).array(topics, (name) => writer.string(name));
+  const writer = frame(3, 8, false, 1).array(topics, (name, to) => to.string(name));
   return sealed(writer.boolean(false).boolean(false).boolean(false));
 }
 
@@ -101,7 +101,7 @@ export function encodeCreateTopic(
   configs: Readonly<Record<string, string>>,
 ): Buffer {
   const writer = frame(19, 4, false, 1).int32(1).string(name).int32(partitions).int16(replicationFactor).int32(0);
-  writer.array(Object.entries(configs), ([key, value]) => writer.string(key).string(value));
+  writer.array(Object.entries(configs), ([key, value], to) => to.string(key).string(value));
   return sealed(writer.int32(30_000).boolean(false));
 }
 
@@ -118,7 +118,7 @@ export function decodeCreateTopic(answer: Buffer): { error: number; message: str
 
 /** DeleteTopics 3. */
 export function encodeDeleteTopics(names: readonly string[]): Buffer {
-  const writer = frame(20, 3, false, 1).array(names, (name) => writer.string(name));
+  const writer = frame(20, 3, false, 1).array(names, (name, to) => to.string(name));
   return sealed(writer.int32(30_000));
 }
 
@@ -179,7 +179,7 @@ export function encodeProduce(
 ): Buffer {
   const writer = frame(0, 9, true, correlationId).compactString(null).int16(acks).int32(timeoutMs);
   writer.uvarint(2).compactString(topic);
-  writer.compactArray(batches, ({ partition, batch }) => writer.int32(partition).compactBytes(batch).noTags());
+  writer.compactArray(batches, ({ partition, batch }, to) => to.int32(partition).compactBytes(batch).noTags());
   return sealed(writer.noTags().noTags());
 }
 
@@ -236,8 +236,8 @@ export function encodeFetch(
     .int32(-1)
     .uvarint(2)
     .compactString(topic);
-  writer.compactArray(partitions, ({ partition, fetchOffset }) =>
-    writer.int32(partition).int32(-1).int64(fetchOffset).int32(-1).int64(-1).int32(options.partitionMaxBytes).noTags(),
+  writer.compactArray(partitions, ({ partition, fetchOffset }, to) =>
+    to.int32(partition).int32(-1).int64(fetchOffset).int32(-1).int64(-1).int32(options.partitionMaxBytes).noTags(),
   );
   return sealed(writer.noTags().uvarint(1).compactString('').noTags());
 }
