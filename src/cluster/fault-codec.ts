@@ -2,7 +2,7 @@
  * How does a refusal travel between brokers? As its code and its facts (`Fault` in `proto/cordwood/control.proto`): one
  * flat message with a field for every fact that any fault has, of which each code uses its own.
  */
-import { type BrokerId, brokerId, type LeaderEpoch, leaderEpoch, type Offset, offset } from '../model/brands.ts';
+import { brokerId, leaderEpoch, offset } from '../model/brands.ts';
 import type { Fault, FaultCode, FaultOf } from '../model/fault.ts';
 import { ProtobufError } from './protobuf.ts';
 import {
@@ -23,75 +23,65 @@ interface RecordError {
   readonly reason: string;
 }
 
-/** Every fact of every fault, null where a fault does not have it. */
-interface FaultFacts {
-  readonly leaderId: BrokerId | null;
-  readonly leaderEpoch: LeaderEpoch | null;
-  readonly asked: Offset | null;
-  readonly logStartOffset: Offset | null;
-  readonly logEndOffset: Offset | null;
-  readonly file: string | null;
-  readonly position: number | null;
-  readonly reason: string | null;
-  readonly recordErrors: readonly RecordError[];
-}
+type FactsIn<AFault> = AFault extends Fault ? Exclude<keyof AFault, 'code'> : never;
+type FactOf<AFault, Name> = AFault extends Fault ? (Name extends keyof AFault ? AFault[Name] : never) : never;
+type FactName = FactsIn<Fault>;
 
-type FactName = keyof FaultFacts;
-type FactsOf<Code extends FaultCode> = Exclude<keyof FaultOf<Code>, 'code'>;
+/** Every fact of every fault, null where a fault does not have it. A new fact needs a field below, or nothing compiles. */
+type FaultFacts = {
+  readonly [Name in Exclude<FactName, 'recordErrors'>]: FactOf<Fault, Name> | null;
+} & { readonly recordErrors: readonly RecordError[] };
 
 /** The facts of each code. A code without its row does not compile. */
-const factsOf: { readonly [Code in FaultCode]: readonly (FactsOf<Code> & FactName)[] } = {
-  UNKNOWN_TOPIC_OR_PARTITION: [],
-  UNKNOWN_TOPIC_ID: [],
-  LEADER_NOT_AVAILABLE: [],
-  NOT_LEADER: ['leaderId', 'leaderEpoch'],
-  FENCED_LEADER_EPOCH: ['leaderId', 'leaderEpoch'],
-  UNKNOWN_LEADER_EPOCH: [],
-  OFFSET_OUT_OF_RANGE: ['asked', 'logStartOffset', 'logEndOffset'],
-  OFFSET_NOT_AVAILABLE: [],
-  SEGMENT_CORRUPT: ['file', 'position', 'reason'],
-  STORAGE: ['reason'],
-  CORRUPT_MESSAGE: ['reason'],
-  INVALID_RECORD: ['reason', 'recordErrors'],
-  INVALID_TIMESTAMP: ['reason'],
-  MESSAGE_TOO_LARGE: ['reason'],
-  RECORD_LIST_TOO_LARGE: ['reason'],
-  UNSUPPORTED_COMPRESSION_TYPE: [],
-  UNSUPPORTED_FOR_MESSAGE_FORMAT: [],
-  OUT_OF_ORDER_SEQUENCE_NUMBER: ['reason'],
-  INVALID_PRODUCER_EPOCH: ['reason'],
-  INVALID_TXN_STATE: ['reason'],
-  NOT_ENOUGH_REPLICAS: [],
-  NOT_ENOUGH_REPLICAS_AFTER_APPEND: [],
-  REQUEST_TIMED_OUT: [],
-  INVALID_REQUIRED_ACKS: [],
-  TOPIC_ALREADY_EXISTS: ['reason'],
-  INVALID_TOPIC: ['reason'],
-  INVALID_PARTITIONS: ['reason'],
-  INVALID_REPLICATION_FACTOR: ['reason'],
-  INVALID_REPLICA_ASSIGNMENT: ['reason'],
-  INVALID_CONFIG: ['reason'],
-  INVALID_REQUEST: ['reason'],
-  POLICY_VIOLATION: ['reason'],
-  UNSUPPORTED_VERSION: ['reason'],
-  ELECTION_NOT_NEEDED: [],
-  ELIGIBLE_LEADERS_NOT_AVAILABLE: [],
-  NOT_CONTROLLER: [],
-  INELIGIBLE_REPLICA: [],
-  OPERATION_NOT_ATTEMPTED: [],
-  INVALID_UPDATE_VERSION: [],
-  STALE_BROKER_EPOCH: [],
-  DUPLICATE_BROKER_ID: ['reason'],
-  FETCH_SESSION_ID_NOT_FOUND: [],
-  INVALID_FETCH_SESSION_EPOCH: [],
-  FETCH_SESSION_TOPIC_ID_ERROR: [],
-  COORDINATOR_NOT_AVAILABLE: [],
-  COORDINATOR_LOAD_IN_PROGRESS: [],
-  NOT_COORDINATOR: [],
+const factsOf: { readonly [Code in FaultCode]: { readonly [Name in FactsIn<FaultOf<Code>>]: true } } = {
+  UNKNOWN_TOPIC_OR_PARTITION: {},
+  UNKNOWN_TOPIC_ID: {},
+  LEADER_NOT_AVAILABLE: {},
+  NOT_LEADER: { leaderId: true, leaderEpoch: true },
+  FENCED_LEADER_EPOCH: { leaderId: true, leaderEpoch: true },
+  UNKNOWN_LEADER_EPOCH: {},
+  OFFSET_OUT_OF_RANGE: { asked: true, logStartOffset: true, logEndOffset: true },
+  OFFSET_NOT_AVAILABLE: {},
+  SEGMENT_CORRUPT: { file: true, position: true, reason: true },
+  STORAGE: { reason: true },
+  CORRUPT_MESSAGE: { reason: true },
+  INVALID_RECORD: { reason: true, recordErrors: true },
+  INVALID_TIMESTAMP: { reason: true },
+  MESSAGE_TOO_LARGE: { reason: true },
+  RECORD_LIST_TOO_LARGE: { reason: true },
+  UNSUPPORTED_COMPRESSION_TYPE: {},
+  UNSUPPORTED_FOR_MESSAGE_FORMAT: {},
+  OUT_OF_ORDER_SEQUENCE_NUMBER: { reason: true },
+  INVALID_PRODUCER_EPOCH: { reason: true },
+  INVALID_TXN_STATE: { reason: true },
+  NOT_ENOUGH_REPLICAS: {},
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: {},
+  REQUEST_TIMED_OUT: {},
+  INVALID_REQUIRED_ACKS: {},
+  TOPIC_ALREADY_EXISTS: { reason: true },
+  INVALID_TOPIC: { reason: true },
+  INVALID_PARTITIONS: { reason: true },
+  INVALID_REPLICATION_FACTOR: { reason: true },
+  INVALID_REPLICA_ASSIGNMENT: { reason: true },
+  INVALID_CONFIG: { reason: true },
+  INVALID_REQUEST: { reason: true },
+  POLICY_VIOLATION: { reason: true },
+  UNSUPPORTED_VERSION: { reason: true },
+  ELECTION_NOT_NEEDED: {},
+  ELIGIBLE_LEADERS_NOT_AVAILABLE: {},
+  NOT_CONTROLLER: {},
+  INELIGIBLE_REPLICA: {},
+  OPERATION_NOT_ATTEMPTED: {},
+  INVALID_UPDATE_VERSION: {},
+  STALE_BROKER_EPOCH: {},
+  DUPLICATE_BROKER_ID: { reason: true },
+  FETCH_SESSION_ID_NOT_FOUND: {},
+  INVALID_FETCH_SESSION_EPOCH: {},
+  FETCH_SESSION_TOPIC_ID_ERROR: {},
+  COORDINATOR_NOT_AVAILABLE: {},
+  COORDINATOR_LOAD_IN_PROGRESS: {},
+  NOT_COORDINATOR: {},
 };
-
-/** Facts that their fault may leave out. */
-const mayBeMissing: ReadonlySet<FactName> = new Set(['recordErrors', 'leaderId']);
 
 const offsetType = branded(unsigned, offset);
 const recordError = message<RecordError>({ index: field(1, unsigned), reason: field(2, text) });
@@ -130,11 +120,11 @@ function toFault(facts: FaultFacts & { readonly code: string }): Fault {
     return { code: 'INVALID_REQUEST', reason: `${facts.code}${facts.reason === null ? '' : `: ${facts.reason}`}` };
   }
   const fault: Record<string, unknown> = { code: facts.code };
-  for (const name of factsOf[facts.code as FaultCode] as readonly FactName[]) {
-    const fact = facts[name];
-    if (fact === null && !mayBeMissing.has(name)) throw new ProtobufError(`${facts.code} without ${name}`);
+  for (const name of Object.keys(factsOf[facts.code as FaultCode]) as FactName[]) {
+    // The one fact that its fault may leave out.
     if (name === 'recordErrors' && facts.recordErrors.length === 0) continue;
-    fault[name] = fact;
+    if (facts[name] === null) throw new ProtobufError(`${facts.code} without ${name}`);
+    fault[name] = facts[name];
   }
   return fault as unknown as Fault;
 }
