@@ -42,7 +42,11 @@ export function controllerFor(image: ClusterImage, nodes: readonly ClientNode[])
   return nodes.some((node) => node.nodeId === controller) ? controller : (nodes[0]?.nodeId ?? noBroker);
 }
 
-export function topicOf(image: ClusterImage, asked: { topicId: string; name: string }, byId: boolean): TopicImage | Fault {
+export function topicOf(
+  image: ClusterImage,
+  asked: { topicId: string; name: string },
+  byId: boolean,
+): TopicImage | Fault {
   if (!byId) return image.topicByName(asked.name) ?? { code: 'UNKNOWN_TOPIC_OR_PARTITION' };
   const known = asked.topicId === zeroUuid ? undefined : image.topics.get(topicId(asked.topicId));
   return known ?? { code: 'UNKNOWN_TOPIC_ID' };
@@ -62,12 +66,22 @@ export function leaderHint(
 }
 
 /** What one partition of Metadata or DescribeTopicPartitions says, the same in both. */
-export function describePartition(image: ClusterImage, topic: TopicImage, index: number, listener: string, version: number) {
+export function describePartition(
+  image: ClusterImage,
+  topic: TopicImage,
+  index: number,
+  listener: string,
+  version: number,
+) {
   const record = topic.partitions[index]?.record;
   if (!record) return null;
   const isReachable = record.leader !== noBroker && clientNode(image, record.leader, listener) !== null;
   const isOnOtherListener = record.leader !== noBroker && image.isUnfenced(record.leader);
-  const errorCode = isReachable ? 0 : isOnOtherListener && version >= 6 ? listenerNotFound : errorCodeOf({ code: 'LEADER_NOT_AVAILABLE' });
+  const errorCode = isReachable
+    ? 0
+    : isOnOtherListener && version >= 6
+      ? listenerNotFound
+      : errorCodeOf({ code: 'LEADER_NOT_AVAILABLE' });
   return {
     errorCode,
     partitionIndex: index,

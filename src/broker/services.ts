@@ -1,10 +1,11 @@
 /** What API handlers may use of the broker. Handlers translate wire to domain and back; they decide nothing. */
+
+import type { AdminAnswer, AdminCommand } from '../controller/control-messages.ts';
 import type { Clock, Timers } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import type { BrokerId, ProducerId, Revision } from '../model/brands.ts';
 import type { ClusterImage } from '../model/cluster-image.ts';
 import type { BrokerConfig } from '../model/config/broker-config.ts';
-import type { AdminAnswer, AdminCommand } from '../controller/control-messages.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
 import type { Api } from '../wire/api.ts';
 import type { Decoded, Fields, Given } from '../wire/field.ts';

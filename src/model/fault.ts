@@ -35,6 +35,7 @@ export type Fault =
   | { code: 'INVALID_REQUIRED_ACKS' }
   // Topics and their administration. [stop] but for NOT_CONTROLLER [retry]
   | { code: 'TOPIC_ALREADY_EXISTS'; reason: string }
+  | { code: 'TOPIC_DELETION_DISABLED' }
   | { code: 'INVALID_TOPIC'; reason: string }
   | { code: 'INVALID_PARTITIONS'; reason: string }
   | { code: 'INVALID_REPLICATION_FACTOR'; reason: string }

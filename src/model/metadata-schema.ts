@@ -89,6 +89,8 @@ export type ConfigKind = 'topic' | 'broker' | 'group' | 'client';
 export const keys = {
   cluster: 'cluster',
   controller: 'ctl/leader',
+  /** Written by a controller to learn that it still is one, and to see all that was committed before (§2.1.5). */
+  controllerProof: 'ctl/proof',
   nextBrokerEpoch: 'ids/brokerEpoch',
   nextProducerId: 'ids/producerId',
   broker: (id: BrokerId): string => `brokers/${id}`,

@@ -46,6 +46,7 @@ export class FollowerSession {
   readonly #attached = new Map<number, FollowingReplica>();
   #stream: ReplicationStream<FollowerMessage> | null = null;
   #isOpen = false;
+  #hasBroken = false;
   #isClosed = false;
   #retryMs: number;
   #retry: Timer | null = null;
@@ -62,8 +63,9 @@ export class FollowerSession {
   get isOpen(): boolean {
     return this.#isOpen;
   }
-  get replicaCount(): number {
-    return this.#replicas.size;
+  /** It was open, partitions need it, and it is not open now. */
+  get isBroken(): boolean {
+    return this.#hasBroken && this.#replicas.size > 0;
   }
 
   add(replica: FollowingReplica): void {
@@ -158,6 +160,7 @@ export class FollowerSession {
         return this.#onStreamClosed();
       }
       this.#isOpen = true;
+      this.#hasBroken = false;
       this.#retryMs = this.#options.firstRetryMs;
       for (const replica of [...this.#replicas]) replica.onStreamOpened();
       return;
@@ -178,6 +181,7 @@ export class FollowerSession {
     this.#outbox = [];
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
+    this.#hasBroken ||= wasOpen;
     if (wasOpen) for (const replica of [...this.#replicas]) replica.onStreamClosed();
     this.#connectLater();
   }

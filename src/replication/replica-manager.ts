@@ -368,6 +368,11 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return session;
   }
 
+  /** Partitions here follow that broker, and the stream to it is broken: an election may be under way. */
+  isStreamBroken(leader: BrokerId): boolean {
+    return this.#followerSessions.get(leader)?.isBroken ?? false;
+  }
+
   nextAttachId(): number {
     return ++this.#lastAttachId;
   }

@@ -5,8 +5,8 @@
  */
 import { BrokerError, type Fault } from '../../model/fault.ts';
 import { codecNumberOf, isTransactional } from '../../records/batch-header.ts';
-import { type ProduceRequest, type ProduceResponseInput, produceApi } from '../../wire/messages/00-produce.ts';
 import type { Item } from '../../wire/field.ts';
+import { type ProduceRequest, type ProduceResponseInput, produceApi } from '../../wire/messages/00-produce.ts';
 import { type ClientNode, isFault, leaderHint, topicOf } from '../cluster-view.ts';
 import { errorCodeOf, errorMessageOf, faultOf, unknownServerError } from '../kafka-errors.ts';
 import { type BrokerServices, closeConnection, noAnswer, type RequestContext, serve } from '../services.ts';
@@ -29,15 +29,23 @@ async function produceOne(
     const image = services.image();
     const known = topicOf(image, topic, context.version >= 13);
     if (isFault(known)) throw new BrokerError(known);
-    if (known.record.isInternal) throw new BrokerError({ code: 'INVALID_TOPIC', reason: `${known.record.name} is internal` });
+    if (known.record.isInternal)
+      throw new BrokerError({ code: 'INVALID_TOPIC', reason: `${known.record.name} is internal` });
     const replica = services.replicas.get(known.id, index);
     if (!replica) throw new BrokerError(noReplicaFault(known.partitions[index]?.record));
-    if (records === null || records.length === 0) throw new BrokerError({ code: 'INVALID_RECORD', reason: 'there is no record batch' });
+    if (records === null || records.length === 0)
+      throw new BrokerError({ code: 'INVALID_RECORD', reason: 'there is no record batch' });
     if (records.length >= 61) {
-      if (codecNumberOf(records) === zstd && context.version < 7) throw new BrokerError({ code: 'UNSUPPORTED_COMPRESSION_TYPE' });
-      if (isTransactional(records)) throw new BrokerError({ code: 'INVALID_TXN_STATE', reason: 'transactions are not served' });
+      if (codecNumberOf(records) === zstd && context.version < 7)
+        throw new BrokerError({ code: 'UNSUPPORTED_COMPRESSION_TYPE' });
+      if (isTransactional(records))
+        throw new BrokerError({ code: 'INVALID_TXN_STATE', reason: 'transactions are not served' });
     }
-    const { baseOffset, logAppendTimeMs, logStartOffset } = await replica.produce(records, request.acks, request.timeoutMs);
+    const { baseOffset, logAppendTimeMs, logStartOffset } = await replica.produce(
+      records,
+      request.acks,
+      request.timeoutMs,
+    );
     return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset };
   } catch (error) {
     const fault = faultOf(error, services.logger);

@@ -41,7 +41,15 @@ function askedPartitions(request: FetchRequest): FetchPartition[] {
   const asked: FetchPartition[] = [];
   for (const { topic, topicId, partitions } of request.topics)
     for (const { partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, partitionMaxBytes } of partitions)
-      asked.push({ topicId, topic, partition, currentLeaderEpoch, fetchOffset, lastFetchedEpoch, maxBytes: partitionMaxBytes });
+      asked.push({
+        topicId,
+        topic,
+        partition,
+        currentLeaderEpoch,
+        fetchOffset,
+        lastFetchedEpoch,
+        maxBytes: partitionMaxBytes,
+      });
   return asked;
 }
 
@@ -94,7 +102,11 @@ function replicaFor(services: BrokerServices, asked: FetchPartition, version: nu
 }
 
 /** KIP-320: the log has no such (epoch, offset), so what the client read up to there is not what is here. */
-function divergence(replica: Replica, asked: FetchPartition, from: Offset): { epoch: number; endOffset: number } | null {
+function divergence(
+  replica: Replica,
+  asked: FetchPartition,
+  from: Offset,
+): { epoch: number; endOffset: number } | null {
   if (asked.lastFetchedEpoch < 0) return null;
   const { log } = replica;
   const end = log.epochs.endFor(leaderEpoch(asked.lastFetchedEpoch), log.logEndOffset, log.logStartOffset);
@@ -160,7 +172,15 @@ async function fetchAll(
   const all: Fetched[] = [];
   let bytes = 0;
   for (const partition of asked) {
-    const fetched = await fetchOne(services, partition, limits, Math.max(0, limits.maxBytes - bytes), bytes === 0, context, hints);
+    const fetched = await fetchOne(
+      services,
+      partition,
+      limits,
+      Math.max(0, limits.maxBytes - bytes),
+      bytes === 0,
+      context,
+      hints,
+    );
     bytes += fetched.byteLength;
     all.push(fetched);
   }
@@ -177,7 +197,12 @@ const isEnough = (all: readonly Fetched[], limits: Limits): boolean => {
 };
 
 /** Fulfilled when one of the partitions has news, at the deadline, or when the client is gone. */
-function news(services: BrokerServices, all: readonly Fetched[], waitMs: number, context: RequestContext): Promise<void> {
+function news(
+  services: BrokerServices,
+  all: readonly Fetched[],
+  waitMs: number,
+  context: RequestContext,
+): Promise<void> {
   return new Promise((resolve) => {
     const undo: (() => void)[] = [];
     const finish = (): void => {
@@ -215,7 +240,12 @@ async function fetchUntilEnough(
   return all;
 }
 
-function answerOf(plan: FetchContext, all: readonly Fetched[], version: number, hints: Map<number, ClientNode>): FetchResponseInput {
+function answerOf(
+  plan: FetchContext,
+  all: readonly Fetched[],
+  version: number,
+  hints: Map<number, ClientNode>,
+): FetchResponseInput {
   const topics = new Map<string, { topic: string; topicId: string; partitions: PartitionAnswer[] }>();
   for (const { asked, answer, byteLength, highWatermark, logStartOffset, isUrgent } of all) {
     const errorCode = answer.errorCode ?? 0;
@@ -225,7 +255,12 @@ function answerOf(plan: FetchContext, all: readonly Fetched[], version: number, 
     topics.set(key, topic);
     topic.partitions.push(answer);
   }
-  return { errorCode: 0, sessionId: plan.sessionId, responses: [...topics.values()], nodeEndpoints: [...hints.values()] };
+  return {
+    errorCode: 0,
+    sessionId: plan.sessionId,
+    responses: [...topics.values()],
+    nodeEndpoints: [...hints.values()],
+  };
 }
 
 export const fetch = serve(fetchApi, async (services, request, context) => {
