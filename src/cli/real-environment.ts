@@ -1,0 +1,20 @@
+/** Which real clock, network and disk does a broker get? All of `env/node/`, chosen in one place. */
+import type { Logger } from '../env/logger.ts';
+import { nodeClock } from '../env/node/clock.ts';
+import { nodeHttpServers } from '../env/node/http.ts';
+import { nodeNetwork } from '../env/node/network.ts';
+import { nodeRandom } from '../env/node/random.ts';
+import { nodeSocketListener } from '../env/node/socket-listener.ts';
+import { nodeTimers } from '../env/node/timers.ts';
+import { type Environment, loadDisk } from './seam.ts';
+
+export const realEnvironment = async (logger: Logger): Promise<Environment> => ({
+  clock: nodeClock,
+  timers: nodeTimers,
+  random: nodeRandom,
+  disk: await loadDisk(),
+  network: nodeNetwork,
+  socketListener: nodeSocketListener,
+  httpServers: nodeHttpServers,
+  logger,
+});
