@@ -7,6 +7,7 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientUnaryCall,
   connectivityState,
   credentials,
   Metadata,
@@ -77,6 +78,7 @@ export class EtcdMembers {
   readonly all: readonly EtcdMember[];
   readonly #clock: Clock;
   readonly #timers: Timers;
+  readonly #underWay = new Map<EtcdMember, Set<ClientUnaryCall>>();
   #current = 0;
   #isClosed = false;
 
@@ -105,6 +107,15 @@ export class EtcdMembers {
   /** `member` does not answer: the next one is current, unless somebody has moved on already. */
   moveOn(member: EtcdMember): void {
     if (this.current === member) this.#current = (this.#current + 1) % this.all.length;
+  }
+
+  /**
+   * `member` is silent, not only slow to decide: calls that wait for it are given up too. Not where it is the only one,
+   * which may come back sooner than a caller could do anything better.
+   */
+  abandon(member: EtcdMember): void {
+    this.moveOn(member);
+    if (this.all.length > 1) for (const call of this.#underWay.get(member) ?? []) call.cancel();
   }
 
   prefer(member: EtcdMember): void {
@@ -152,6 +163,8 @@ export class EtcdMembers {
     timeLimitMs: number,
   ): Promise<Response> {
     const { path, requestSerialize, responseDeserialize } = method;
+    const underWay = this.#underWay.get(member) ?? new Set();
+    this.#underWay.set(member, underWay);
     return new Promise((resolve, reject) => {
       const options = { deadline: this.#clock.wallMs() + Math.ceil(timeLimitMs) };
       member.client.makeUnaryRequest(

@@ -108,6 +108,11 @@ export class EtcdStore implements MetadataStore {
     }
   }
 
+  /** The member that calls go to now, as configured. */
+  get endpoint(): string {
+    return this.#members.current.endpoint;
+  }
+
   async read(prefix: string, at?: Revision): Promise<{ revision: Revision; entries: KeyValue[] }> {
     for (;;) {
       try {

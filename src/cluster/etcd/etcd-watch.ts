@@ -3,7 +3,7 @@
  * and is replaced by one that starts after the last revision handed out.
  *
  *     connecting → open      the server says "created"
- *     open → connecting      the stream ends, or says nothing for `silenceLimitMs` though asked
+ *     open → connecting      the stream ends, or says nothing for `silentProbesLimit` probes
  *     any → closed           by the caller, or because what it needs has been compacted
  */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
@@ -33,9 +33,10 @@ export interface EtcdStreamModules {
   readonly logger: Logger;
 }
 
-/** An open stream is asked for its progress this often, which a member that is alive answers. */
-const probeMs = 1_000;
-const silenceLimitMs = 3_000;
+/** A silent stream is asked for its progress this often, which a member that runs answers by itself, leader or not. */
+const probeMs = 500;
+/** Counted in probes and not in time, so that a stall of our own is not taken for the member's. */
+const silentProbesLimit = 3;
 const firstBackoffMs = 20;
 const longestBackoffMs = 1_000;
 
@@ -51,7 +52,7 @@ export class EtcdWatch implements Watch {
   #member: EtcdMember | null = null;
   #retry: Timer | null = null;
   #backoffMs = firstBackoffMs;
-  #lastHeardMs = 0;
+  #silentProbes = 0;
   #isConnected = false;
   #isClosed = false;
 
@@ -74,12 +75,12 @@ export class EtcdWatch implements Watch {
   }
 
   #open(): void {
-    const { members, api, clock } = this.#modules;
+    const { members, api } = this.#modules;
     const member = members.current;
     const stream = members.openStream(member, api.watch);
     this.#stream = stream;
     this.#member = member;
-    this.#lastHeardMs = clock.monotonicMs();
+    this.#silentProbes = 0;
     stream.on('data', (response: WatchResponse) => {
       if (this.#stream === stream) this.#onResponse(response);
     });
@@ -95,7 +96,7 @@ export class EtcdWatch implements Watch {
   }
 
   #onResponse(response: WatchResponse): void {
-    this.#lastHeardMs = this.#modules.clock.monotonicMs();
+    this.#silentProbes = 0;
     if (response.created && !response.canceled) this.#onCreated(response);
     for (const events of this.#assembler.add(response)) {
       if (this.#isClosed) return;
@@ -128,10 +129,12 @@ export class EtcdWatch implements Watch {
   }
 
   #onProbe(): void {
-    const silentMs = this.#modules.clock.monotonicMs() - this.#lastHeardMs;
-    if (!this.#stream || silentMs < probeMs) return;
-    if (silentMs >= silenceLimitMs) this.#onBroken(`nothing heard for ${Math.round(silentMs)} ms`);
-    else this.#stream.write({ progressRequest: {} });
+    if (!this.#stream || !this.#member) return;
+    this.#silentProbes++;
+    if (this.#silentProbes > silentProbesLimit) {
+      this.#modules.members.abandon(this.#member);
+      this.#onBroken(`nothing heard for ${this.#silentProbes * probeMs} ms`);
+    } else if (this.#silentProbes > 1) this.#stream.write({ progressRequest: {} });
   }
 
   #onBroken(reason: string): void {
