@@ -1,0 +1,69 @@
+/** FetchSnapshot: part of a KRaft snapshot (KIP-630). */
+import { api } from '../api.ts';
+import { array, int16, int32, int64, records, string, struct, uint16, uuid } from '../field.ts';
+import type { Infer, Input } from '../message.ts';
+
+export const fetchSnapshotApi = api({
+  key: 59,
+  name: 'FetchSnapshot',
+  versions: '0-1',
+  flexible: '0+',
+  request: {
+    clusterId: string('0+', { nullable: '0+', tag: 0, default: null }),
+    replicaId: int32('0+', { default: -1 }),
+    maxBytes: int32('0+', { default: 2147483647 }),
+    topics: array('0+', {
+      name: string('0+'),
+      partitions: array('0+', {
+        partition: int32('0+'),
+        currentLeaderEpoch: int32('0+'),
+        snapshotId: struct('0+', {
+          endOffset: int64('0+'),
+          epoch: int32('0+'),
+        }),
+        position: int64('0+'),
+        replicaDirectoryId: uuid('1+', { tag: 0 }),
+      }),
+    }),
+  },
+  response: {
+    throttleTimeMs: int32('0+'),
+    errorCode: int16('0+'),
+    topics: array('0+', {
+      name: string('0+'),
+      partitions: array('0+', {
+        index: int32('0+'),
+        errorCode: int16('0+'),
+        snapshotId: struct('0+', {
+          endOffset: int64('0+'),
+          epoch: int32('0+'),
+        }),
+        currentLeader: struct(
+          '0+',
+          {
+            leaderId: int32('0+'),
+            leaderEpoch: int32('0+'),
+          },
+          { tag: 0 },
+        ),
+        size: int64('0+'),
+        position: int64('0+'),
+        unalignedRecords: records('0+'),
+      }),
+    }),
+    nodeEndpoints: array(
+      '1+',
+      {
+        nodeId: int32('1+'),
+        host: string('1+'),
+        port: uint16('1+'),
+      },
+      { tag: 0 },
+    ),
+  },
+});
+
+export type FetchSnapshotRequest = Infer<typeof fetchSnapshotApi.request>;
+export type FetchSnapshotRequestInput = Input<typeof fetchSnapshotApi.request>;
+export type FetchSnapshotResponse = Infer<typeof fetchSnapshotApi.response>;
+export type FetchSnapshotResponseInput = Input<typeof fetchSnapshotApi.response>;

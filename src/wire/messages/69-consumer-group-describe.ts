@@ -1,0 +1,61 @@
+/**
+ * ConsumerGroupDescribe (KIP-848).
+ * v1 member type (KIP-1099).
+ */
+import { api } from '../api.ts';
+import { array, bool, int8, int16, int32, string, struct, uuid } from '../field.ts';
+import type { Infer, Input } from '../message.ts';
+
+export const consumerGroupDescribeApi = api({
+  key: 69,
+  name: 'ConsumerGroupDescribe',
+  versions: '0-1',
+  flexible: '0+',
+  request: {
+    groupIds: array('0+', 'string'),
+    includeAuthorizedOperations: bool('0+'),
+  },
+  response: {
+    throttleTimeMs: int32('0+'),
+    groups: array('0+', {
+      errorCode: int16('0+'),
+      errorMessage: string('0+', { nullable: '0+', default: null }),
+      groupId: string('0+'),
+      groupState: string('0+'),
+      groupEpoch: int32('0+'),
+      assignmentEpoch: int32('0+'),
+      assignorName: string('0+'),
+      members: array('0+', {
+        memberId: string('0+'),
+        instanceId: string('0+', { nullable: '0+', default: null }),
+        rackId: string('0+', { nullable: '0+', default: null }),
+        memberEpoch: int32('0+'),
+        clientId: string('0+'),
+        clientHost: string('0+'),
+        subscribedTopicNames: array('0+', 'string'),
+        subscribedTopicRegex: string('0+', { nullable: '0+', default: null }),
+        assignment: struct('0+', {
+          topicPartitions: array('0+', {
+            topicId: uuid('0+'),
+            topicName: string('0+'),
+            partitions: array('0+', 'int32'),
+          }),
+        }),
+        targetAssignment: struct('0+', {
+          topicPartitions: array('0+', {
+            topicId: uuid('0+'),
+            topicName: string('0+'),
+            partitions: array('0+', 'int32'),
+          }),
+        }),
+        memberType: int8('1+', { default: -1 }),
+      }),
+      authorizedOperations: int32('0+', { default: -2147483648 }),
+    }),
+  },
+});
+
+export type ConsumerGroupDescribeRequest = Infer<typeof consumerGroupDescribeApi.request>;
+export type ConsumerGroupDescribeRequestInput = Input<typeof consumerGroupDescribeApi.request>;
+export type ConsumerGroupDescribeResponse = Infer<typeof consumerGroupDescribeApi.response>;
+export type ConsumerGroupDescribeResponseInput = Input<typeof consumerGroupDescribeApi.response>;
