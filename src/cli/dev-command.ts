@@ -37,7 +37,7 @@ export async function runDev(options: DevOptions, version: string): Promise<void
       brokers: options.brokers,
       dataDirectory: resolve(options.data),
       host: options.host,
-      firstPort: options.port,
+      port: options.port,
       config: Object.fromEntries(options.set),
     },
     await realEnvironment(logger),
@@ -48,14 +48,14 @@ export async function runDev(options: DevOptions, version: string): Promise<void
       answerControl(cluster, request),
     );
   } catch (error) {
-    await cluster.close();
+    await cluster.stop();
     throw error;
   }
   announce(cluster, control, options, version);
   await stopSignal;
   if (!options.json) printLine('\nstopping …');
   await control.close();
-  await cluster.close();
+  await cluster.stop();
   if (!options.json) printLine(`stopped; the data stays in ${shownPath(options.data)}`);
 }
 

@@ -96,7 +96,7 @@ function addDev(program: Command, version: string): void {
     .description('run a cluster in this process, for development and tests')
     .option('--brokers <n>', 'how many brokers', integer(1, 32), 3)
     .option('--data <directory>', 'where the data is kept', '.cordwood')
-    .option('--host <name>', 'where the brokers listen and what they advertise', 'localhost')
+    .option('--host <name>', 'where the brokers listen and what they advertise', '127.0.0.1')
     .option('--port <port>', 'of the first broker, the others follow; 0 for any', port, 9092)
     .option('--http-port <port>', 'for health and the control of brokers; 0 for any', port, 9644)
     .addOption(setOption())

@@ -29,17 +29,17 @@ export interface DevClusterOptions {
   readonly dataDirectory: string;
   readonly host: string;
   /** The first broker's; the others take the following ones. 0: any free ports. */
-  readonly firstPort: number;
+  readonly port: number;
   /** Kafka's names; the same for every broker. */
   readonly config: Readonly<Record<string, string>>;
 }
 
 export interface DevCluster extends ControlledCluster {
-  close(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 export interface RunningBroker {
-  close(): Promise<void>;
+  stop(): Promise<void>;
 }
 
 const load = async (specifier: string): Promise<Record<string, unknown>> => import(specifier);

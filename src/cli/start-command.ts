@@ -29,7 +29,7 @@ export async function runStart(options: StartOptions, version: string): Promise<
   const broker = await startBroker(config, environment);
   const signal = await stopSignal;
   logger.info({ signal }, 'stopping');
-  await broker.close();
+  await broker.stop();
   logger.info({}, 'stopped');
 
   async function readProperties(path: string): Promise<{ name: string; text: string }> {
