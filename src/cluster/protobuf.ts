@@ -76,6 +76,14 @@ export class ProtobufWriter {
     this.#length = writeVarint(this.#buffer, value, this.#length);
   }
 
+  /** An unsigned 64-bit number that need not be a safe integer: etcd's ids. */
+  wideVarint(value: bigint): void {
+    this.#reserve(10);
+    let left = BigInt.asUintN(64, value);
+    for (; left >= 0x80n; left >>= 7n) this.#buffer[this.#length++] = Number(left & 0x7fn) | 0x80;
+    this.#buffer[this.#length++] = Number(left);
+  }
+
   /** Signed, so that -1 is one byte: 0, -1, 1, -2 … become 0, 1, 2, 3 …. Up to 2^52. */
   zigzag(value: number): void {
     this.varint(value >= 0 ? checkedInteger(value * 2, 0) : checkedInteger(-value * 2 - 1, 0));
@@ -143,6 +151,17 @@ export class ProtobufReader {
         return value;
       }
       scale *= 0x80;
+    }
+    throw new ProtobufError('a number longer than ten bytes');
+  }
+
+  wideVarint(): bigint {
+    let value = 0n;
+    for (let index = 0n; index < 10n; index++) {
+      if (this.#position >= this.#end) throw new ProtobufError('a number is cut off');
+      const byte = this.#buffer[this.#position++] ?? 0;
+      value |= BigInt(byte & 0x7f) << (7n * index);
+      if (byte < 0x80) return BigInt.asUintN(64, value);
     }
     throw new ProtobufError('a number longer than ten bytes');
   }

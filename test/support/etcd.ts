@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EtcdApi, loadEtcdApi } from '../../src/cluster/etcd/etcd-api.ts';
+import { etcdApi } from '../../src/cluster/etcd/etcd-api.ts';
 import { EtcdMembers } from '../../src/cluster/etcd/etcd-members.ts';
 import { nodeClock } from '../../src/env/node/clock.ts';
 import { nodeTimers } from '../../src/env/node/timers.ts';
@@ -87,12 +87,10 @@ export class EtcdCluster {
   readonly members: readonly EtcdProcess[];
   readonly #directory: string;
   readonly #admin: EtcdMembers;
-  readonly #api: EtcdApi;
 
-  private constructor(members: readonly EtcdProcess[], directory: string, api: EtcdApi) {
+  private constructor(members: readonly EtcdProcess[], directory: string) {
     this.members = members;
     this.#directory = directory;
-    this.#api = api;
     const endpoints = members.map(({ endpoint }) => endpoint);
     this.#admin = new EtcdMembers(endpoints, null, { clock: nodeClock, timers: nodeTimers });
   }
@@ -128,7 +126,7 @@ export class EtcdCluster {
       );
     });
     for (const member of members) member.start();
-    return new EtcdCluster(members, directory, await loadEtcdApi());
+    return new EtcdCluster(members, directory);
   }
 
   get endpoints(): string[] {
@@ -142,11 +140,11 @@ export class EtcdCluster {
 
   /** What an operator, or `--auto-compaction-retention`, does. */
   async compact(revision: number): Promise<void> {
-    await this.#admin.call(this.#api.compact, { revision, physical: true }, { repeatable: false, timeLimitMs: 10_000 });
+    await this.#admin.call(etcdApi.compact, { revision, physical: true }, { repeatable: false, timeLimitMs: 10_000 });
   }
 
   async revokeLease(id: string): Promise<void> {
-    await this.#admin.call(this.#api.leaseRevoke, { ID: id }, { repeatable: true, timeLimitMs: 10_000 });
+    await this.#admin.call(etcdApi.leaseRevoke, { ID: id }, { repeatable: true, timeLimitMs: 10_000 });
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,6 @@
 /** What does an error of a call to etcd mean: who should be asked next, and may the request have been carried out? */
-import { type ServiceError, status } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { grpcLibrary } from '../grpc-library.ts';
 
 export type EtcdFailure =
   /** This member, or this moment: another member, or the same one later, may answer. */
@@ -14,6 +15,7 @@ export type EtcdFailure =
 const notProposed = ['etcdserver: no leader', 'etcdserver: too many requests', 'etcdserver: not capable'];
 
 export function etcdFailure(error: ServiceError): EtcdFailure {
+  const { status } = grpcLibrary();
   const reason = error.details || error.message;
   switch (error.code) {
     case status.NOT_FOUND:

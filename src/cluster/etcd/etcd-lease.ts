@@ -7,7 +7,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Lease, LeaseId } from '../../controller/metadata-store.ts';
 import type { Timer } from '../../env/clock.ts';
-import type { LeaseKeepAliveResponse } from './etcd-api.ts';
+import { etcdApi, type LeaseKeepAliveResponse } from './etcd-api.ts';
 import type { EtcdMember } from './etcd-members.ts';
 import type { EtcdStreamModules } from './etcd-watch.ts';
 
@@ -83,9 +83,9 @@ export class EtcdLease implements Lease {
   }
 
   #openStream(): KeepAliveStream {
-    const { members, api } = this.#modules;
+    const { members } = this.#modules;
     const member = members.current;
-    const stream = members.openStream(member, api.leaseKeepAlive);
+    const stream = members.openStream(member, etcdApi.leaseKeepAlive);
     this.#stream = stream;
     this.#member = member;
     stream.on('error', (error) => {
@@ -99,7 +99,7 @@ export class EtcdLease implements Lease {
 
   #onAnswer({ TTL }: LeaseKeepAliveResponse, sentMs: number): void {
     this.#timer.cancel();
-    if (Number(TTL) <= 0) {
+    if (TTL <= 0) {
       this.#finish();
       this.#isLost = true;
       this.#onLost?.();

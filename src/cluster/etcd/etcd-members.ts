@@ -3,19 +3,18 @@
  * one member, the current one; whoever finds it silent moves everybody on to the next. A call that may have been
  * carried out is repeated only where repeating it is harmless.
  */
-import {
+import type {
   Client,
-  type ClientDuplexStream,
-  type ClientOptions,
-  type ClientUnaryCall,
-  connectivityState,
-  credentials,
+  ClientDuplexStream,
+  ClientOptions,
+  ClientUnaryCall,
   Metadata,
-  type MethodDefinition,
+  MethodDefinition,
 } from '@grpc/grpc-js';
 import { StoreUnavailable } from '../../controller/metadata-store.ts';
 import type { Clock, Timers } from '../../env/clock.ts';
 import { assert, present } from '../../model/assert.ts';
+import { grpcLibrary } from '../grpc-library.ts';
 import { type EtcdFailure, etcdFailure } from './etcd-failure.ts';
 
 export interface EtcdTls {
@@ -61,7 +60,7 @@ const pauseBetweenRoundsMs = 50;
 
 /** Ends the stream of a member that is cut off from the others, instead of letting it go silent (`WithRequireLeader`). */
 const requireLeader = (): Metadata => {
-  const metadata = new Metadata();
+  const metadata = new (grpcLibrary().Metadata)();
   metadata.set('hasleader', 'true');
   return metadata;
 };
@@ -90,6 +89,7 @@ export class EtcdMembers {
     assert(endpoints.length > 0, 'no etcd endpoint');
     this.#clock = modules.clock;
     this.#timers = modules.timers;
+    const { Client, credentials } = grpcLibrary();
     const secure = credentials.createSsl(tls?.ca ?? null, tls?.key ?? null, tls?.cert ?? null);
     this.all = endpoints.map((endpoint) => {
       const { address, isSecure } = parseEndpoint(endpoint);
@@ -196,6 +196,7 @@ export class EtcdMembers {
 
   /** False as soon as the connection fails, or has failed and not come back. */
   async #isReady({ client }: EtcdMember, limitMs: number): Promise<boolean> {
+    const { connectivityState } = grpcLibrary();
     const channel = client.getChannel();
     const deadline = this.#clock.wallMs() + Math.ceil(limitMs);
     for (;;) {

@@ -24,7 +24,7 @@ import { assert, present } from '../../model/assert.ts';
 import { type Revision, revision } from '../../model/brands.ts';
 import { StoreCannotOpen } from '../store-cannot-open.ts';
 import { assertWithinLimits } from '../txn-limits.ts';
-import { type EtcdApi, type EtcdKeyValue, loadEtcdApi, type RequestOp, type ResponseHeader } from './etcd-api.ts';
+import { type EtcdKeyValue, etcdApi, modRevisionTarget, type RequestOp, type ResponseHeader } from './etcd-api.ts';
 import { EtcdLease } from './etcd-lease.ts';
 import { type EtcdMember, EtcdMembers, EtcdRefusal, type EtcdTls } from './etcd-members.ts';
 import { versionProblem } from './etcd-version.ts';
@@ -56,6 +56,7 @@ const defaultPageKeys = 1_000;
 const statusLimitMs = 1_000;
 const revokeLimitMs = 2_000;
 const zero = Buffer.alloc(1);
+const noLease = '0';
 
 /** The first key that is later than all that start with `prefix`. */
 export function rangeEndOf(prefix: Buffer): Buffer {
@@ -71,7 +72,6 @@ export function rangeEndOf(prefix: Buffer): Buffer {
 }
 
 export class EtcdStore implements MetadataStore {
-  readonly #api: EtcdApi;
   readonly #members: EtcdMembers;
   readonly #modules: EtcdStreamModules;
   readonly #keyPrefix: Buffer;
@@ -84,10 +84,9 @@ export class EtcdStore implements MetadataStore {
   #etcdClusterId: string | null = null;
   #isClosed = false;
 
-  private constructor(api: EtcdApi, members: EtcdMembers, options: EtcdStoreOptions, modules: EtcdStoreModules) {
-    this.#api = api;
+  private constructor(members: EtcdMembers, options: EtcdStoreOptions, modules: EtcdStoreModules) {
     this.#members = members;
-    this.#modules = { api, members, ...modules };
+    this.#modules = { members, ...modules };
     this.#keyPrefix = Buffer.from(`/${options.clusterName}/v1/`);
     this.#callLimitMs = options.callLimitMs ?? defaultCallLimitMs;
     this.#pageKeys = options.pageKeys ?? defaultPageKeys;
@@ -96,9 +95,8 @@ export class EtcdStore implements MetadataStore {
   /** Waits until a member answers and a majority stands behind it; throws `StoreCannotOpen` naming endpoints and reasons. */
   static async open(options: EtcdStoreOptions, modules: EtcdStoreModules): Promise<EtcdStore> {
     assert(/^[^/\s]+$/.test(options.clusterName), `the cluster name cannot be part of a key: "${options.clusterName}"`);
-    const api = await loadEtcdApi();
     const members = new EtcdMembers(options.endpoints, options.tls ?? null, modules);
-    const store = new EtcdStore(api, members, options, modules);
+    const store = new EtcdStore(members, options, modules);
     try {
       await store.#connect(options.openLimitMs ?? defaultOpenLimitMs);
       return store;
@@ -132,8 +130,7 @@ export class EtcdStore implements MetadataStore {
     assertWithinLimits(txn, this.#keyPrefix.length);
     const request = {
       compare: txn.compares.map(({ key, modRevision }) => ({
-        result: 'EQUAL' as const,
-        target: 'MOD' as const,
+        target: modRevisionTarget,
         key: this.#key(key),
         modRevision,
       })),
@@ -141,7 +138,7 @@ export class EtcdStore implements MetadataStore {
     };
     const known = this.#highestRevision;
     try {
-      const { response } = await this.#call(this.#api.txn, request, false);
+      const { response } = await this.#call(etcdApi.txn, request, false);
       return { succeeded: response.succeeded, revision: this.#check(response.header, known) };
     } catch (error) {
       if (error instanceof EtcdRefusal && error.failure.kind === 'leaseNotFound') throw new LeaseLost(leasesOf(txn));
@@ -153,14 +150,14 @@ export class EtcdStore implements MetadataStore {
     this.#refuseIfClosed();
     const request = { TTL: Math.ceil(ttlMs / 1_000) };
     // Granting twice leaves a lease behind that nobody keeps alive: harmless.
-    const { response, sentMs } = await this.#call(this.#api.leaseGrant, request, true).catch((error: unknown) => {
+    const { response, sentMs } = await this.#call(etcdApi.leaseGrant, request, true).catch((error: unknown) => {
       throw this.#asUnavailable(error);
     });
     const id = response.ID as LeaseId;
     const lease = new EtcdLease(
       {
         id,
-        ttlMs: Number(response.TTL) * 1_000,
+        ttlMs: response.TTL * 1_000,
         grantSentMs: sentMs,
         revoke: () => this.#revoke(id),
         onOver: () => this.#leases.delete(lease),
@@ -211,9 +208,9 @@ export class EtcdStore implements MetadataStore {
 
   #requestOp(mutation: Mutation): RequestOp {
     const key = this.#key(mutation.key);
-    if (mutation.kind === 'delete') return { requestDeleteRange: { key } };
-    const put = { key, value: Buffer.from(mutation.value) };
-    return { requestPut: mutation.lease === undefined ? put : { ...put, lease: mutation.lease } };
+    if (mutation.kind === 'delete') return { requestPut: null, requestDeleteRange: { key } };
+    const put = { key, value: Buffer.from(mutation.value), lease: mutation.lease ?? noLease };
+    return { requestPut: put, requestDeleteRange: null };
   }
 
   #call<Request, Response>(
@@ -233,7 +230,7 @@ export class EtcdStore implements MetadataStore {
     for (;;) {
       const known = this.#highestRevision;
       const request = { key: from, rangeEnd, limit: this.#pageKeys, revision: readAt ?? 0 };
-      const { response } = await this.#call(this.#api.range, request, true);
+      const { response } = await this.#call(etcdApi.range, request, true);
       const newest = this.#check(response.header, known);
       readAt ??= newest;
       for (const kv of response.kvs) entries.push(this.#entryOf(kv));
@@ -247,14 +244,14 @@ export class EtcdStore implements MetadataStore {
     return {
       key: key.toString('utf8', this.#keyPrefix.length),
       value: value.toString('utf8'),
-      modRevision: revision(Number(modRevision)),
+      modRevision: revision(modRevision),
     };
   }
 
   /** The revision of a linearizable answer, which cannot be older than what was known before the question (I4). */
   #check(header: ResponseHeader | null, known: Revision): Revision {
-    const { revision: text, clusterId } = present(header, 'etcd puts a header on every answer');
-    const at = revision(Number(text));
+    const { revision: answeredAt, clusterId } = present(header, 'etcd puts a header on every answer');
+    const at = revision(answeredAt);
     this.#etcdClusterId ??= clusterId;
     if (clusterId !== this.#etcdClusterId)
       throw new StoreWentBack(
@@ -278,7 +275,7 @@ export class EtcdStore implements MetadataStore {
 
   async #revoke(id: LeaseId): Promise<void> {
     try {
-      await this.#members.call(this.#api.leaseRevoke, { ID: id }, { repeatable: true, timeLimitMs: revokeLimitMs });
+      await this.#members.call(etcdApi.leaseRevoke, { ID: id }, { repeatable: true, timeLimitMs: revokeLimitMs });
     } catch (error) {
       // It runs out by itself.
       this.#modules.logger.debug({ err: error, lease: id }, 'a lease could not be revoked');
@@ -323,12 +320,10 @@ export class EtcdStore implements MetadataStore {
 
   async #firstWithLeader(reasons: Map<string, string>, warned: Set<string>): Promise<EtcdMember | null> {
     const asked = this.#members.all.map(async (member) => {
-      const status = await this.#members
-        .callMember(member, this.#api.status, {}, statusLimitMs)
-        .catch((error: Error) => {
-          reasons.set(member.endpoint, error.message);
-          throw error;
-        });
+      const status = await this.#members.callMember(member, etcdApi.status, {}, statusLimitMs).catch((error: Error) => {
+        reasons.set(member.endpoint, error.message);
+        throw error;
+      });
       const problem = versionProblem(status.version);
       if (problem && !warned.has(member.endpoint)) this.#modules.logger.warn({ endpoint: member.endpoint }, problem);
       warned.add(member.endpoint);

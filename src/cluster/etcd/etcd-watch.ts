@@ -11,7 +11,7 @@ import type { Watch, WatchListener } from '../../controller/metadata-store.ts';
 import type { Clock, Timer, Timers } from '../../env/clock.ts';
 import type { Logger } from '../../env/logger.ts';
 import type { Revision } from '../../model/brands.ts';
-import type { EtcdApi, WatchRequest, WatchResponse } from './etcd-api.ts';
+import { etcdApi, type WatchRequest, type WatchResponse } from './etcd-api.ts';
 import type { EtcdMember, EtcdMembers } from './etcd-members.ts';
 import { WatchAssembler } from './watch-assembler.ts';
 
@@ -26,7 +26,6 @@ export interface EtcdWatchOptions {
 }
 
 export interface EtcdStreamModules {
-  readonly api: EtcdApi;
   readonly members: EtcdMembers;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -75,9 +74,9 @@ export class EtcdWatch implements Watch {
   }
 
   #open(): void {
-    const { members, api } = this.#modules;
+    const { members } = this.#modules;
     const member = members.current;
-    const stream = members.openStream(member, api.watch);
+    const stream = members.openStream(member, etcdApi.watch);
     this.#stream = stream;
     this.#member = member;
     this.#silentProbes = 0;
@@ -92,7 +91,10 @@ export class EtcdWatch implements Watch {
     });
     const { key, rangeEnd } = this.#options;
     const startRevision = this.#assembler.delivered + 1;
-    stream.write({ createRequest: { key, rangeEnd, startRevision, fragment: true, progressNotify: true } });
+    stream.write({
+      createRequest: { key, rangeEnd, startRevision, fragment: true, progressNotify: true },
+      progressRequest: null,
+    });
   }
 
   #onResponse(response: WatchResponse): void {
@@ -103,7 +105,7 @@ export class EtcdWatch implements Watch {
       this.#listener.onEvents(events);
     }
     if (!response.canceled || this.#isClosed) return;
-    if (Number(response.compactRevision) > 0) this.#endAsCompacted();
+    if (response.compactRevision > 0) this.#endAsCompacted();
     else this.#onBroken(response.cancelReason || 'the server cancelled the watch');
   }
 
@@ -115,7 +117,7 @@ export class EtcdWatch implements Watch {
     }
     const { delivered } = this.#assembler;
     // Either this member lags, which it makes good, or the store was restored and never gets here again (I4).
-    if (header && Number(header.revision) < delivered) void this.#checkForRestore(delivered);
+    if (header && header.revision < delivered) void this.#checkForRestore(delivered);
   }
 
   async #checkForRestore(delivered: Revision): Promise<void> {
@@ -134,7 +136,7 @@ export class EtcdWatch implements Watch {
     if (this.#silentProbes > silentProbesLimit) {
       this.#modules.members.abandon(this.#member);
       this.#onBroken(`nothing heard for ${this.#silentProbes * probeMs} ms`);
-    } else if (this.#silentProbes > 1) this.#stream.write({ progressRequest: {} });
+    } else if (this.#silentProbes > 1) this.#stream.write({ createRequest: null, progressRequest: {} });
   }
 
   #onBroken(reason: string): void {

@@ -34,9 +34,9 @@ export class WatchAssembler {
 
   add({ events, fragment }: Pick<WatchResponse, 'events' | 'fragment'>): WatchEvents[] {
     const complete: WatchEvents[] = [];
-    for (const { type, kv } of events) {
+    for (const { type: isDelete, kv } of events) {
       const { key, value, modRevision } = present(kv, 'an event has a key');
-      const at = revision(Number(modRevision));
+      const at = revision(modRevision);
       // A server that repeats itself: what was handed out once is not handed out again.
       if (at <= this.#delivered) continue;
       if (this.#open && this.#open.revision !== at) this.#finish(complete);
@@ -44,7 +44,7 @@ export class WatchAssembler {
       this.#open ??= { revision: at, changes: [] };
       this.#open.changes.push({
         key: key.toString('utf8', this.#keyOverheadBytes),
-        value: type === 'DELETE' ? null : value.toString('utf8'),
+        value: isDelete ? null : value.toString('utf8'),
         modRevision: at,
       });
     }

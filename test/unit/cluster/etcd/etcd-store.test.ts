@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { afterEach, describe, test } from 'vitest';
-import { loadEtcdApi, type StatusResponse } from '../../../../src/cluster/etcd/etcd-api.ts';
+import { etcdApi, type StatusResponse } from '../../../../src/cluster/etcd/etcd-api.ts';
 import { etcdFailure } from '../../../../src/cluster/etcd/etcd-failure.ts';
 import { parseEndpoint } from '../../../../src/cluster/etcd/etcd-members.ts';
 import { EtcdStore, rangeEndOf } from '../../../../src/cluster/etcd/etcd-store.ts';
@@ -63,13 +63,12 @@ class FakeMember {
   readonly #server = new Server();
   version = '3.6.16';
   leader = '1';
-  header = { clusterId: '7', revision: '10' };
+  header = { clusterId: '7', revision: 10 };
   txnAnswer: 'ok' | { code: status; details: string } = 'ok';
   txns = 0;
   endpoint = '';
 
   async start(): Promise<this> {
-    const api = await loadEtcdApi();
     const unary =
       <Answer>(answer: () => Answer) =>
       (_call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<unknown>) => {
@@ -80,7 +79,7 @@ class FakeMember {
         }
       };
     this.#server.addService(
-      { status: api.status, range: api.range, txn: api.txn } as never,
+      { status: etcdApi.status, range: etcdApi.range, txn: etcdApi.txn } as never,
       {
         status: unary((): StatusResponse => ({ header: this.header, version: this.version, leader: this.leader })),
         range: unary(() => ({ header: this.header, kvs: [], more: false })),
@@ -179,10 +178,10 @@ describe('the client of etcd', () => {
   test('stops at a store that has gone back, or is another one (I4)', async () => {
     const member = await fake();
     const store = await open([member.endpoint]);
-    member.header = { clusterId: '7', revision: '9' };
+    member.header = { clusterId: '7', revision: 9 };
     await assert.rejects(store.read(''), { name: 'StoreWentBack', message: /revision 9, it was at 10/ });
     await assert.rejects(store.transact(emptyTxn), { name: 'StoreWentBack' });
-    member.header = { clusterId: '8', revision: '50' };
+    member.header = { clusterId: '8', revision: 50 };
     await assert.rejects(store.read(''), { name: 'StoreWentBack', message: /etcd cluster 8/ });
   });
 });

@@ -12,8 +12,8 @@ function event(text: string): EtcdEvent {
   const match = /^(\d+)(-?)(\w)$/.exec(text);
   assert.ok(match);
   const [, at = '', minus, key = ''] = match;
-  const kv = { key: Buffer.from(keyPrefix + key), value: Buffer.from(minus ? '' : 'v'), modRevision: at };
-  return { type: minus ? 'DELETE' : 'PUT', kv };
+  const kv = { key: Buffer.from(keyPrefix + key), value: Buffer.from(minus ? '' : 'v'), modRevision: Number(at) };
+  return { type: minus === '-', kv };
 }
 const response = (events: string[], fragment = false) => ({ events: events.map(event), fragment });
 const texts = (all: WatchEvents[]): string[] =>
