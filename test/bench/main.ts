@@ -227,7 +227,7 @@ const inFlight = (): Option =>
 
 function withProduceShape(command: Command): Command {
   return command
-    .option('--batch-bytes <size>', 'size of a record batch; see README for the default', byteCount, 64 * 1024)
+    .option('--batch-bytes <size>', 'size of a record batch; see README for the default', byteCount, 1_000_000)
     .option('--connections <n>', 'producers or consumers, each with a connection per leader', count, 2)
     .addOption(inFlight());
 }

@@ -1,12 +1,12 @@
 /**
  * How fast does a cluster take records? Each partition gets one batch, built once; each connection keeps `inFlight`
- * frames of its leader's batches under way and sends a frame again as soon as its answer is in. So the generator copies
+ * requests with its leader's batches under way and sends the next as soon as one is answered. So the generator copies
  * nothing and computes nothing per record: what it costs is writing sockets.
  */
 import { performance } from 'node:perf_hooks';
 import { RawCluster } from '../support/raw-cluster.ts';
 import { RawConnection } from '../support/raw-connection.ts';
-import { decodeProduce, encodeProduce, errorCode, type PartitionBatch } from '../support/raw-requests.ts';
+import { decodeProduce, encodeProduce, errorCode } from '../support/raw-requests.ts';
 import { encodeRecordBatch } from '../support/record-batches.ts';
 import type { GeneratorCount, ProduceWorkload } from './workload.ts';
 
@@ -45,28 +45,34 @@ export interface Phases {
   onMeasuring: () => void;
 }
 
+/** One producer's connection to one leader, and the requests that it sends in turn. */
+interface Lane {
+  connection: RawConnection;
+  requests: { frame: Buffer; records: number }[];
+  next: number;
+}
+
 export async function runProduceLoad(workload: ProduceWorkload, { onMeasuring }: Phases): Promise<GeneratorCount> {
   const { topic, acks, recordBytes, batchBytes, connections, inFlight, maxBytes } = workload;
   const cluster = new RawCluster(workload.bootstrap);
   const { brokers, partitions } = await cluster.partitionsOf(topic);
   cluster.close();
 
-  const lanes: { connection: RawConnection; frames: Buffer[]; records: number }[] = [];
+  const lanes: Lane[] = [];
   for (const broker of brokers) {
     const led = partitions.filter(({ leader }) => leader === broker.id);
     const perRequest = Math.max(1, Math.floor(requestBytes / batchBytes));
+    const requests: Lane['requests'] = [];
     for (let first = 0; first < led.length; first += perRequest) {
       const built = led.slice(first, first + perRequest).map(({ partition }) => ({
         partition,
         ...loadBatch(recordBytes, batchBytes, Date.now(), partition * 1_000_003),
       }));
-      const batches: PartitionBatch[] = built;
       const records = built.reduce((sum, one) => sum + one.records, 0);
-      // One frame per slot in flight, told apart by correlation id: bytes on their way out are never changed.
-      const frames = Array.from({ length: inFlight }, (_, slot) => encodeProduce(topic, acks, batches, slot));
-      for (let count = 0; count < connections; count++)
-        lanes.push({ connection: await RawConnection.open(broker.host, broker.port), frames, records });
+      requests.push({ frame: encodeProduce(topic, acks, built, first), records });
     }
+    for (let count = 0; count < connections && requests.length > 0; count++)
+      lanes.push({ connection: await RawConnection.open(broker.host, broker.port), requests, next: count });
   }
   if (lanes.length === 0) throw new Error(`no broker leads a partition of ${topic}`);
 
@@ -79,12 +85,14 @@ export async function runProduceLoad(workload: ProduceWorkload, { onMeasuring }:
     let startCpu = process.cpuUsage();
     let isStopping = false;
     let warmup: NodeJS.Timeout | null = null;
+    let stopper: NodeJS.Timeout | undefined;
 
     const fail = (error: Error): void => {
       for (const { connection } of lanes) connection.close();
       reject(error);
     };
     const finish = (): void => {
+      clearTimeout(stopper);
       const cpu = process.cpuUsage(startCpu);
       const seconds = (performance.now() - startMs) / 1000;
       for (const { connection } of lanes) connection.close();
@@ -100,35 +108,37 @@ export async function runProduceLoad(workload: ProduceWorkload, { onMeasuring }:
       startMs = performance.now();
       startCpu = process.cpuUsage();
       onMeasuring();
-      setTimeout(() => (isStopping = true), workload.seconds * 1000);
+      stopper = setTimeout(() => {
+        isStopping = true;
+      }, workload.seconds * 1000);
     };
-    const send = (lane: (typeof lanes)[number], slot: number): void => {
+    const send = (lane: Lane): void => {
       const sentBytes = sentRecords * recordBytes;
       if (sentBytes >= maxBytes * warmupBytesShare) measure();
       if (sentBytes >= maxBytes) isStopping = true;
-      const frame = lane.frames[slot];
-      if (isStopping || frame === undefined) {
+      const request = lane.requests[lane.next++ % lane.requests.length];
+      if (isStopping || request === undefined) {
         if (underWay === 0) finish();
         return;
       }
       underWay += 1;
-      sentRecords += lane.records;
+      sentRecords += request.records;
       lane.connection.send(
-        frame,
+        request.frame,
         (answer) => {
           const refused = decodeProduce(answer).find(({ error }) => error !== errorCode.none);
           if (refused !== undefined)
             return fail(new Error(`produce to ${topic}-${refused.partition}: error ${refused.error}`));
           underWay -= 1;
-          records += lane.records;
+          records += request.records;
           requests += 1;
-          send(lane, slot);
+          send(lane);
         },
         fail,
       );
     };
     warmup = setTimeout(measure, workload.warmupSeconds * 1000);
     if (workload.warmupSeconds === 0) measure();
-    for (const lane of lanes) for (let slot = 0; slot < inFlight; slot++) send(lane, slot);
+    for (const lane of lanes) for (let slot = 0; slot < inFlight; slot++) send(lane);
   });
 }

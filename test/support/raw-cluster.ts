@@ -47,7 +47,7 @@ export class RawCluster {
   /** From the first broker that answers; throws when none does. */
   async metadata(topics: readonly string[] = []): Promise<ClusterMetadata> {
     let last: unknown = new Error('no broker known');
-    for (const { host, port } of this.#addresses.values()) {
+    for (const [key, { host, port }] of [...this.#addresses]) {
       try {
         const connection = await this.connectionTo(host, port);
         const metadata = decodeMetadata(await connection.request(encodeMetadata(topics), this.#answerTimeoutMs));
@@ -56,6 +56,9 @@ export class RawCluster {
         return metadata;
       } catch (error) {
         last = error;
+        // To the end of the line: who has just been silent is asked last next time.
+        this.#addresses.delete(key);
+        this.#addresses.set(key, { host, port });
       }
     }
     throw new Error(`no broker answers: ${last instanceof Error ? last.message : String(last)}`, { cause: last });
