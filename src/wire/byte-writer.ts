@@ -52,7 +52,7 @@ export class ByteWriter {
     return this.#chunkBytes + this.#position - this.#start;
   }
 
-  /** Moves past `bytes` that have room and returns where they begin. */
+  /** Moves past `bytes` that have room and returns where they begin; before `#view` is looked at, for it may be replaced. */
   #reserve(bytes: number): number {
     if (this.#position + bytes > this.#buffer.length) this.#grow(bytes);
     const position = this.#position;
@@ -70,34 +70,44 @@ export class ByteWriter {
     this.#position = open;
   }
 
+  #byte(value: number): void {
+    const position = this.#reserve(1);
+    this.#view.setUint8(position, value);
+  }
+
   bool(value: boolean): void {
-    this.#view.setUint8(this.#reserve(1), value ? 1 : 0);
+    this.#byte(value ? 1 : 0);
   }
 
   int8(value: number): void {
     if ((value << 24) >> 24 !== value) throw new EncodeError(`${value} is no int8`);
-    this.#view.setInt8(this.#reserve(1), value);
+    const position = this.#reserve(1);
+    this.#view.setInt8(position, value);
   }
 
   int16(value: number): void {
     if ((value << 16) >> 16 !== value) throw new EncodeError(`${value} is no int16`);
-    this.#view.setInt16(this.#reserve(2), value);
+    const position = this.#reserve(2);
+    this.#view.setInt16(position, value);
   }
 
   uint16(value: number): void {
     if ((value & 0xffff) !== value) throw new EncodeError(`${value} is no uint16`);
-    this.#view.setUint16(this.#reserve(2), value);
+    const position = this.#reserve(2);
+    this.#view.setUint16(position, value);
   }
 
   int32(value: number): void {
     if ((value | 0) !== value) throw new EncodeError(`${value} is no int32`);
-    this.#view.setInt32(this.#reserve(4), value);
+    const position = this.#reserve(4);
+    this.#view.setInt32(position, value);
   }
 
   int64(value: bigint | number): void {
     if (typeof value === 'bigint') {
       if (value < lowestInt64 || value > highestInt64) throw new EncodeError(`${value} is no int64`);
-      this.#view.setBigInt64(this.#reserve(8), value);
+      const position = this.#reserve(8);
+      this.#view.setBigInt64(position, value);
       return;
     }
     if (!Number.isSafeInteger(value)) throw new EncodeError(`${value} is no int64`);
@@ -107,7 +117,8 @@ export class ByteWriter {
   }
 
   float64(value: number): void {
-    this.#view.setFloat64(this.#reserve(8), value);
+    const position = this.#reserve(8);
+    this.#view.setFloat64(position, value);
   }
 
   /** 22 characters of base64url as 16 bytes. */
@@ -119,10 +130,10 @@ export class ByteWriter {
 
   uvarint(value: number): void {
     while (value > 0x7f) {
-      this.#view.setUint8(this.#reserve(1), (value & 0x7f) | 0x80);
+      this.#byte((value & 0x7f) | 0x80);
       value >>>= 7;
     }
-    this.#view.setUint8(this.#reserve(1), value);
+    this.#byte(value);
   }
 
   /** With its length before it: int16, or compact (uvarint of n + 1). */
@@ -131,7 +142,7 @@ export class ByteWriter {
     if (length > maxStringBytes)
       throw new EncodeError(`string of ${length} bytes; Kafka has at most ${maxStringBytes}`);
     if (compact) this.uvarint(length + 1);
-    else this.#view.setInt16(this.#reserve(2), length);
+    else this.int16(length);
     const position = this.#reserve(length);
     if (length === value.length && length <= 42)
       for (let i = 0; i < length; i++) this.#view.setUint8(position + i, value.charCodeAt(i));
