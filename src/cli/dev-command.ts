@@ -40,7 +40,7 @@ export async function runDev(options: DevOptions, version: string): Promise<void
       port: options.port,
       config: Object.fromEntries(options.set),
     },
-    await realEnvironment(logger),
+    realEnvironment(logger),
   );
   let control: Listener;
   try {

@@ -53,8 +53,3 @@ export async function startBroker(config: BrokerConfig, environment: Environment
   const { startBroker: start } = await load(new URL('../broker/node.ts', import.meta.url).href);
   return (start as typeof startBroker)(config, environment);
 }
-
-export async function loadDisk(): Promise<Disk> {
-  const { nodeDisk } = await load(new URL('../env/node/disk.ts', import.meta.url).href);
-  return nodeDisk as Disk;
-}

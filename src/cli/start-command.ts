@@ -19,7 +19,7 @@ export interface StartOptions {
 export async function runStart(options: StartOptions, version: string): Promise<void> {
   const stopSignal = firstStopSignal(nodeClock);
   const logger = createPinoLogger(options.logLevel);
-  const environment = await realEnvironment(logger);
+  const environment = realEnvironment(logger);
   const sources: ConfigSources = { environment: process.env, flags: Object.fromEntries(options.set) };
   const config = loadBrokerConfig(
     options.config === undefined ? sources : { ...sources, file: await readProperties(options.config) },
