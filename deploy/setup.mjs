@@ -45,13 +45,14 @@ function install() {
   console.error('cordwood: installing dependencies (npm ci), only this once …');
   const npm = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
-  const options = { cwd: root, stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' };
+  // Its output goes to standard error: standard output belongs to the command that follows.
+  const options = { cwd: root, stdio: ['ignore', 2, 'pipe'], encoding: 'utf8' };
   const run = npm ? spawnSync(process.execPath, [npm, ...args], options) : spawnSync('npm', args, options);
   if (run.error) stop(`npm cannot be run: ${run.error.message}`, 'install Node.js with npm from https://nodejs.org');
   if (run.status === 0) return;
   if (run.signal) process.exit(130);
-  console.error(run.stderr.trim());
   for (const [pattern, problem, mend] of causes) if (pattern.test(run.stderr)) stop(problem, mend);
+  console.error(run.stderr.trim());
   stop('`npm ci` failed, for the reason above', 'run `npm ci` by itself and read what it says');
 }
 
