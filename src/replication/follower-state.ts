@@ -191,8 +191,7 @@ export class FollowerState {
       case 'diverging':
         return this.#onDiverging(event.attachId, event.epoch, event.endOffset);
       case 'rejected':
-        if (!this.#isAttaching(event.attachId)) return [];
-        return this.#waitUntil(event.nowMs + this.#options.attachRetryMs);
+        return this.#onRejected(event.attachId, event.nowMs);
       case 'dataArrived':
         return this.#onData(event);
       case 'appended':
@@ -236,6 +235,13 @@ export class FollowerState {
     if (this.#hasDroppedEpochs) return [attach];
     this.#hasDroppedEpochs = true;
     return [{ kind: 'dropEpochsFrom', logEndOffset: this.#logEndOffset }, attach];
+  }
+
+  /** attaching, or fetching when the leader cannot go on -> waiting */
+  #onRejected(attachId: number, nowMs: number): FollowerAction[] {
+    const isOurs = this.#phase.kind === 'fetching' && this.#phase.attachId === attachId;
+    if (!isOurs && !this.#isAttaching(attachId)) return [];
+    return this.#waitUntil(nowMs + this.#options.attachRetryMs);
   }
 
   /** any -> waiting */

@@ -98,6 +98,12 @@ describe('a follower', () => {
     assert.deepEqual(follower.step({ kind: 'ticked', nowMs: 149 }), []);
     assert.equal(attachIdOf(follower.step({ kind: 'ticked', nowMs: 150 })), 2);
   });
+  test('asks again when the leader rejects it later, while it fetches', () => {
+    const follower = followerOf();
+    const attachId = attached(follower);
+    follower.step({ kind: 'rejected', attachId, reason: 'notLeader', nowMs: 100 });
+    assert.equal(attachIdOf(follower.step({ kind: 'ticked', nowMs: 150 })), 2);
+  });
   test('starts afresh where the log of the leader begins behind its own end', () => {
     const follower = followerOf({ logEndOffset: offset(7), lastEpoch: leaderEpoch(3), highWatermark: offset(7) });
     const attachId = open(follower);
