@@ -12,6 +12,7 @@ import { RawConnection } from '../support/raw-connection.ts';
 import { decodeProduce, encodeProduce, errorCode } from '../support/raw-requests.ts';
 import { encodeRecordBatch } from '../support/record-batches.ts';
 import { loadValue, type Phases } from './produce-load.ts';
+import { RateSchedule } from './rate-schedule.ts';
 import type { GeneratorCount, LatencyWorkload } from './workload.ts';
 
 /** A producer hands over no more than this in one batch however long it had to wait. */
@@ -38,6 +39,7 @@ export async function runLatencyLoad(workload: LatencyWorkload, { onMeasuring }:
     const startMs = performance.now();
     const measureFromMs = startMs + workload.warmupSeconds * 1000;
     const endMs = measureFromMs + workload.seconds * 1000;
+    const schedule = new RateSchedule(startMs, endMs, ratePerSecond);
     const latencies: number[] = [];
     let scheduled = 0;
     let answered = 0;
@@ -95,14 +97,13 @@ export async function runLatencyLoad(workload: LatencyWorkload, { onMeasuring }:
         startCpu = process.cpuUsage();
         onMeasuring();
       }
-      const until = Math.min(now, endMs);
-      for (;;) {
-        const dueMs = startMs + (scheduled * 1000) / ratePerSecond;
-        if (dueMs > until) break;
+      for (const dueMs of schedule.takeDue(now)) {
         const target = partitions[scheduled % partitions.length];
         const lane = target === undefined ? undefined : lanes.get(target.leader);
-        if (target === undefined || lane === undefined)
-          return finish(new Error(`a partition of ${topic} has no leader`));
+        if (target === undefined || lane === undefined) {
+          finish(new Error(`a partition of ${topic} has no leader`));
+          return;
+        }
         const due = lane.waiting.get(target.partition);
         if (due === undefined) lane.waiting.set(target.partition, [dueMs]);
         else due.push(dueMs);

@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { RawCluster } from '../support/raw-cluster.ts';
 import { addFailoverCommand } from './failover.ts';
 import { measure } from './measure.ts';
+import { type PairsCommandOptions, runPairs, sidesOf, withSides } from './pairs.ts';
 import { loadBatch } from './produce-load.ts';
 import {
   compareResults,
@@ -199,6 +200,7 @@ Examples:
   npm run bench -- suite --bootstrap 127.0.0.1:9092 --pids 4711,4712,4713 --label ours --out ours.json
   npm run bench -- start --bootstrap 127.0.0.1:9092 --command 'npx cordwood dev --brokers 1 --data /tmp/x'
   npm run bench -- failover --bootstrap 127.0.0.1:9092 --kill 'kill -9 $(cat run/{id}.pid)' --restart './start.sh {id}'
+  npm run bench -- pairs --a-label kafka --a-bootstrap … --a-start … --a-stop … --a-out kafka.json --b-label ours …
   npm run bench -- compare kafka.json ours.json
 
 MB/s and GB count bytes of record values, in powers of 1000. A generator near 1.0 cores was itself the limit.`,
@@ -210,7 +212,11 @@ function withCommon(command: Command): Command {
     .option('--pids <pid,…>', 'broker processes whose CPU and memory to read', processIds, [])
     .option('--label <text>', 'name of the measured system in the results', 'cluster')
     .option('-o, --out <file>', 'write results as JSON')
-    .option('--append', 'add to the file of --out instead of replacing it (repeats compare as their median)')
+    .option('--append', 'add to the file of --out instead of replacing it (repeats compare as their median)');
+}
+
+function withRunShape(command: Command): Command {
+  return command
     .option('--partitions <n>', 'partitions of the topic', count, 6)
     .option('--seconds <n>', 'length of the measured span of each run', count, 10)
     .option('--warmup <n>', 'seconds before it', count, 3);
@@ -250,20 +256,20 @@ const unused = {
   rate: 0,
 };
 
-withMaxBytes(withProduceShape(withCommon(program.command('produce'))))
+withMaxBytes(withProduceShape(withRunShape(withCommon(program.command('produce')))))
   .description('produce as fast as the cluster takes it')
   .addOption(replication())
   .addOption(acks('1'))
   .addOption(recordBytes())
   .action(async (options: LoadOptions) => produce(new Record(options), { ...unused, ...options }));
 
-withConsumeShape(withProduceShape(withCommon(program.command('consume'))))
+withConsumeShape(withProduceShape(withRunShape(withCommon(program.command('consume')))))
   .description('fill a topic, then consume it as fast as the cluster gives it')
   .addOption(replication())
   .addOption(recordBytes())
   .action(async (options: LoadOptions) => consume(new Record(options), { ...unused, ...options }));
 
-withCommon(program.command('latency'))
+withRunShape(withCommon(program.command('latency')))
   .description('produce at a fixed rate; latency from the time each record was due')
   .addOption(replication())
   .addOption(acks('all'))
@@ -272,10 +278,24 @@ withCommon(program.command('latency'))
   .option('--rate <n>', 'records a second over all partitions', count, 3000)
   .action(async (options: LoadOptions) => latency(new Record(options), { ...unused, ...options }));
 
-withMaxBytes(withConsumeShape(withProduceShape(withCommon(program.command('suite')))))
+withMaxBytes(withConsumeShape(withProduceShape(withRunShape(withCommon(program.command('suite'))))))
   .description('produce and consume at RF 1, produce and latency at RF 3, with 100 B and 1 KB records')
   .option('--rate <n>', 'records a second of the latency run', count, 3000)
   .action(async (options: LoadOptions) => suite(new Record(options), options));
+
+withSides(withMaxBytes(withConsumeShape(withProduceShape(withRunShape(program.command('pairs'))))))
+  .description('suite for two systems in turn (A B A B …), each started fresh; medians and ratios B over A')
+  .option('--rate <n>', 'records a second of the latency run', count, 3000)
+  .action(async (options: LoadOptions & PairsCommandOptions) =>
+    runPairs(
+      sidesOf(options),
+      async ({ label, bootstrap, out }, pids, isFirst) => {
+        const one = { ...options, label, bootstrap, out, pids, append: !isFirst };
+        await suite(new Record(one), one);
+      },
+      console.log,
+    ),
+  );
 
 interface StartCommandOptions {
   bootstrap: string;
