@@ -17,7 +17,6 @@ import type { Fields } from '../wire/field.ts';
 import { FrameReader, shortestRequestBytes } from '../wire/frame-reader.ts';
 import { decodeRequest, decodeRequestHeader, encodeResponse, type RequestHeader } from '../wire/request-response.ts';
 import { unsupportedApiVersions } from './api/18-api-versions.ts';
-import { apiTable } from './api-table.ts';
 import type { RequestMemory } from './request-memory.ts';
 import {
   type Answer,
@@ -47,6 +46,8 @@ export interface ClientConnectionOptions {
 }
 
 export interface ClientConnectionModules {
+  /** What is served, by API key. */
+  readonly apis: ReadonlyMap<number, ServedApi>;
   readonly services: BrokerServices;
   readonly memory: RequestMemory;
   readonly clock: Clock;
@@ -107,7 +108,7 @@ export class ClientConnection implements ConnectionHandlers {
     } catch (error) {
       return this.fail(error, 'a client sent a malformed request header');
     }
-    const served = apiTable.get(header.apiKey);
+    const served = this.#modules.apis.get(header.apiKey);
     const isServed = served && header.apiVersion >= served.minVersion && header.apiVersion <= served.maxVersion;
     if (!served || (!isServed && header.apiKey !== apiVersionsKey)) {
       const { apiKey, apiVersion } = header;
@@ -224,7 +225,11 @@ export class ClientConnection implements ConnectionHandlers {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopMemory();
-    for (const request of this.#open) if (request.state === 'waiting') this.#modules.memory.give(request.frame.length);
+    for (const request of this.#open.splice(0)) {
+      if (request.state === 'done') continue;
+      request.state = 'done';
+      this.#modules.memory.give(request.frame.length);
+    }
     for (const callback of [...this.#disconnectListeners]) callback();
     this.#disconnectListeners.clear();
     this.#modules.onClosed(this);

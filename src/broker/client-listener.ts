@@ -2,6 +2,7 @@
 import type { Clock, Timer, Timers } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import type { Address, Listener, Network } from '../env/network.ts';
+import { apiTable } from './api-table.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { RequestMemory } from './request-memory.ts';
 import type { BrokerServices } from './services.ts';
@@ -61,7 +62,14 @@ export class ClientListener {
         }
         const connection = new ClientConnection(
           { listener: this.#options.name, requestMaxBytes: this.#options.requestMaxBytes, openRequestsLimit },
-          { services: known, memory, clock, logger, onClosed: (closed) => this.#connections.delete(closed) },
+          {
+            apis: apiTable,
+            services: known,
+            memory,
+            clock,
+            logger,
+            onClosed: (closed) => this.#connections.delete(closed),
+          },
           socket,
         );
         this.#connections.add(connection);

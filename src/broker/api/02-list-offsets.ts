@@ -52,7 +52,6 @@ async function find(services: BrokerServices, topic: Topic, asked: Partition, ve
   replica.checkLeaderEpoch(asked.currentLeaderEpoch);
   const leader = await replica.leading();
   const { log } = replica;
-  const epochAt = (offset: number): number => log.epochs.epochAt(offset) ?? noLeaderEpoch;
   switch (asked.timestamp) {
     case latest:
       // A reader may have seen a higher one before the election (I12).
@@ -60,7 +59,7 @@ async function find(services: BrokerServices, topic: Topic, asked: Partition, ve
       return { offset: leader.highWatermark, timestamp: -1, leaderEpoch: leader.leaderEpoch };
     case earliest:
     case earliestLocal:
-      return { offset: log.logStartOffset, timestamp: -1, leaderEpoch: epochAt(log.logStartOffset) };
+      return { offset: log.logStartOffset, timestamp: -1, leaderEpoch: log.epochs.epochAt(log.logStartOffset) };
     case latestTiered:
     case earliestPendingUpload:
       return nothing;
