@@ -91,7 +91,7 @@ export class FrameReader {
       this.#hold(chunk.subarray(position));
       return chunk.length;
     }
-    if (missing > 0) this.#hold(chunk.subarray(position, position + missing));
+    this.#hold(chunk.subarray(position, position + missing));
     frames.push(this.#release());
     return position + missing;
   }
