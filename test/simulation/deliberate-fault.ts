@@ -1,0 +1,42 @@
+/**
+ * The places where a test plants a fault in the protocol, to see the invariants turn red (replication-invariants §6).
+ * Each is at an edge of a core: what goes in, what comes out, what its driver does. The cores themselves are the real
+ * ones and know nothing of it.
+ */
+import type { IsrProposal, Registration } from '../../src/controller/control-messages.ts';
+import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
+import type { ClusterImage } from '../../src/model/cluster-image.ts';
+import type { PartitionRecord } from '../../src/model/metadata-schema.ts';
+import type { LeaderAction, LeaderEvent, LeaderStart, LeaderState } from '../../src/replication/leader-state.ts';
+import type { World } from './world.ts';
+
+export interface DeliberateFault {
+  readonly name: string;
+  /** false: takes too many seeds for the tests of each commit. */
+  readonly isQuick?: boolean;
+  /** Makes the schedules in which the fault shows more frequent; never a fault by itself. */
+  readonly aim?: {
+    readonly minIsr?: number;
+    readonly losesPower?: boolean;
+    readonly changesMinIsr?: boolean;
+  };
+  leaderStart?(start: LeaderStart): LeaderStart;
+  /** Steps taken right after a LeaderState was made. */
+  afterLeaderStart?(state: LeaderState, start: LeaderStart): void;
+  leaderEvent?(event: LeaderEvent, state: LeaderState): LeaderEvent;
+  /** May take further steps; what they ask for is lost. */
+  afterLeaderActions?(actions: readonly LeaderAction[], state: LeaderState): void;
+  /** The record as a leader comes to know it. */
+  leaderRecord?(record: PartitionRecord, intendedMinIsr: number): PartitionRecord;
+  /** A proposal as the controller gets it. */
+  proposalAtController?(proposal: IsrProposal, image: ClusterImage): IsrProposal;
+  registration?(registration: Registration): Registration;
+  /** A transaction as the store gets it. */
+  transaction?(txn: MetadataTxn, world: World): MetadataTxn;
+  readonly cutsToHighWatermark?: boolean;
+  readonly keepsEmptyEpochs?: boolean;
+  /** The new broker epoch is given before the old incarnation has left anything. */
+  readonly registersAtOnce?: boolean;
+  /** Acks count whatever session they are of, and attach requests whatever leader epoch. */
+  readonly countsLateAcks?: boolean;
+}

@@ -1,0 +1,47 @@
+/** One run of one broker's program, as the machine sees it: it can be killed, and stopped for a while (SIGSTOP). */
+import type { BrokerId } from '../../src/model/brands.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export class SimulatedProcess {
+  readonly brokerId: BrokerId;
+  readonly #scheduler: Scheduler;
+  /** What came in while it was stopped: the kernel keeps it. */
+  #backlog: (() => void)[] = [];
+  isDead = false;
+  isPaused = false;
+  /** When the newest message from another process that has reached this one was sent (I19). */
+  lastPeerSendMs: number;
+
+  constructor(brokerId: BrokerId, scheduler: Scheduler) {
+    this.brokerId = brokerId;
+    this.#scheduler = scheduler;
+    this.lastPeerSendMs = scheduler.nowMs;
+  }
+
+  /** Now, or once the process runs again; never after its death. */
+  run(task: () => void): void {
+    if (this.isDead) return;
+    if (this.isPaused) this.#backlog.push(task);
+    else task();
+  }
+
+  after(delayMs: number, task: () => void): void {
+    this.#scheduler.after(delayMs, () => this.run(task));
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    for (const task of backlog) this.run(task);
+  }
+
+  die(): void {
+    this.isDead = true;
+    this.#backlog = [];
+  }
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import { deliberateFaults } from './deliberate-faults.ts';
+import { namedSeeds } from './named-seeds.ts';
+import { replayCommand } from './tally.ts';
+import { runWorld } from './world.ts';
+
+/** The share of a CI run: more seeds with `npm run simulate`. */
+const seeds = 400;
+/** Each fault below turns red long before this; the slow ones are left to `npm run simulate -- --faults`. */
+const faultSeeds = 1_500;
+const quickFaults = deliberateFaults.filter((fault) => fault.isQuick !== false);
+
+describe('a simulated cluster', () => {
+  test(`keeps every invariant over ${seeds} seeds`, () => {
+    for (let seed = 1; seed <= seeds; seed++) {
+      const { violation } = runWorld({ seed });
+      assert.ok(violation === null, `seed ${seed}: ${violation?.stack}\n  replay it: ${replayCommand(seed, null)}`);
+    }
+  });
+
+  for (const { seed, why } of namedSeeds)
+    test(`keeps every invariant on seed ${seed}, which once ${why}`, () => {
+      const { violation } = runWorld({ seed });
+      assert.equal(violation, null, `${violation?.stack}\n  replay it: ${replayCommand(seed, null)}`);
+    });
+
+  test('does the same on the same seed, step by step', () => {
+    for (const seed of [7, 8, 9]) {
+      const [once, again] = [runWorld({ seed }), runWorld({ seed, keepsTrace: true })];
+      assert.equal(once.traceHash, again.traceHash);
+      assert.equal(once.steps, again.steps);
+    }
+    assert.notEqual(runWorld({ seed: 7 }).traceHash, runWorld({ seed: 8 }).traceHash);
+  });
+
+  test('commits records in most worlds, so that there is something to lose', () => {
+    const worlds = Array.from({ length: 40 }, (_, i) => runWorld({ seed: 1_000 + i }));
+    assert.ok(worlds.filter((world) => world.committedRecords > 20).length > 30);
+  });
+});
+
+describe('the simulation turns red', () => {
+  for (const fault of quickFaults)
+    test(`with ${fault.name}`, () => {
+      for (let seed = 1; seed <= faultSeeds; seed++) if (runWorld({ seed, fault }).violation) return;
+      assert.fail(`green over ${faultSeeds} seeds`);
+    });
+});
