@@ -1,5 +1,6 @@
 /** `cordwood dev`, and `npm start`: a cluster in this process, ready in a fraction of a second, with brokers to kill. */
 import { relative, resolve } from 'node:path';
+import { type DevCluster, startDevCluster } from '../broker/dev-cluster.ts';
 import type { Listener } from '../env/network.ts';
 import { nodeClock } from '../env/node/clock.ts';
 import { nodeHttpServers } from '../env/node/http.ts';
@@ -9,7 +10,6 @@ import { answerControl } from './dev-control.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { printJson, printLine } from './output.ts';
 import { realEnvironment } from './real-environment.ts';
-import { type DevCluster, startDevCluster } from './seam.ts';
 import { firstStopSignal } from './stop-signals.ts';
 
 export interface DevOptions {

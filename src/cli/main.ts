@@ -14,18 +14,17 @@ enableCompileCache();
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 const { buildProgram } = await import('./program.ts');
 
-/** Errors that are sentences for people, by name; anything else is a bug and shows its stack. */
-const isForPeople = (error: Error): boolean =>
-  ['CliError', 'AddressError', 'ConfigError', 'StoreCannotOpen', 'BrokerError', 'DataDirectoryError'].includes(
-    error.name,
-  ) || typeof (error as NodeJS.ErrnoException).code === 'string';
+/** A broken assumption shows where it broke; everything else is a sentence for people. */
+const isBug = (error: Error): boolean =>
+  error.name === 'AssertionError' ||
+  [TypeError, ReferenceError, SyntaxError, RangeError].some((kind) => error instanceof kind);
 
 try {
   await buildProgram(version).parseAsync();
   process.exitCode ??= exitCode.ok;
 } catch (error) {
   const failure = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`cordwood: ${isForPeople(failure) ? failure.message : failure.stack}\n`);
+  process.stderr.write(`cordwood: ${isBug(failure) ? failure.stack : failure.message}\n`);
   process.exitCode = failure instanceof CliError ? failure.code : exitCode.failed;
 }
 // Nothing may keep the program alive from here on: an abandoned connection, a timer of the Kafka client.

@@ -1,12 +1,12 @@
 /** `cordwood start`: one broker of a cluster, as `server.properties`, variables and flags describe it. */
 import { resolve } from 'node:path';
+import { startBroker } from '../broker/node.ts';
 import { nodeClock } from '../env/node/clock.ts';
 import type { LogLevel } from '../env/node/log-level.ts';
 import { createPinoLogger } from '../env/node/pino-logger.ts';
 import { type ConfigSources, loadBrokerConfig } from '../model/config/broker-config.ts';
 import { CliError } from './exit-code.ts';
 import { realEnvironment } from './real-environment.ts';
-import { startBroker } from './seam.ts';
 import { firstStopSignal } from './stop-signals.ts';
 
 export interface StartOptions {
@@ -27,7 +27,10 @@ export async function runStart(options: StartOptions, version: string): Promise<
   for (const warning of config.warnings) logger.warn({}, warning);
   logger.info({ version, nodeId: config.values['node.id'], pid: process.pid }, 'starting');
   const broker = await startBroker(config, environment);
-  const signal = await stopSignal;
+  const ended = new Promise<never>((_, reject) => {
+    broker.onEnded((reason) => reject(new CliError(`broker ${config.values['node.id']} ended: ${reason}`)));
+  });
+  const signal = await Promise.race([stopSignal, ended]);
   logger.info({ signal }, 'stopping');
   await broker.stop();
   logger.info({}, 'stopped');
