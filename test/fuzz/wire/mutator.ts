@@ -29,7 +29,7 @@ export class Mutator {
 
   /** One to four changes, each to one place. */
   mutate(original: Buffer): Buffer {
-    let bytes = Buffer.from(original);
+    let bytes: Buffer = Buffer.from(original);
     for (let left = 1 + this.below(4); left > 0; left--) bytes = this.#change(bytes);
     return bytes;
   }
