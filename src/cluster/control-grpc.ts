@@ -83,7 +83,10 @@ class ControlEnd<Sent, Received> implements FrameChannelHandler {
   }
 
   onEnded(cause: CloseCause, reason: string): void {
-    this.#logger.debug({ remote: this.#channel?.remote, cause, reason }, 'a control stream ended');
+    const facts = { remote: this.#channel?.remote, cause, reason };
+    // That a peer closes is everyday; how a stream was lost, somebody will ask.
+    if (cause === 'lost') this.#logger.info(facts, 'a control stream was lost');
+    else this.#logger.debug(facts, 'a control stream ended');
     this.#channel = null;
     this.#onClosed(cause);
   }

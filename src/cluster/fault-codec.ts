@@ -67,6 +67,7 @@ const factsOf: { readonly [Code in FaultCode]: { readonly [Name in FactsIn<Fault
   INVALID_REQUEST: { reason: true },
   POLICY_VIOLATION: { reason: true },
   UNSUPPORTED_VERSION: { reason: true },
+  TOPIC_DELETION_DISABLED: {},
   ELECTION_NOT_NEEDED: {},
   ELIGIBLE_LEADERS_NOT_AVAILABLE: {},
   NOT_CONTROLLER: {},

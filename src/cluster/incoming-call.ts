@@ -1,5 +1,6 @@
 /** What does a stream that another broker has opened look like here? One gRPC call on one accepted connection. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { CloseCause } from '../controller/control-channel.ts';
 import type { Timer, Timers } from '../env/clock.ts';
 import type { Frame, FrameChannel, FrameChannelHandler } from './frame-channel.ts';
 import { grpcLibrary } from './grpc-library.ts';
@@ -32,8 +33,10 @@ export class IncomingCall implements FrameChannel {
     call.sendMetadata(new (grpcLibrary().Metadata)());
     // Each error is a cancellation too.
     call.on('error', () => undefined);
-    call.on('end', () => this.#onPeerEnded());
-    call.on('cancelled', () => this.#onPeerEnded());
+    call.on('end', () => this.#onEnded('peerClosed', 'closed by the other end'));
+    // Without an end before it, on a connection that stands: gRPC would not read on (a message too long, compressed in an
+    // unknown way), or the HTTP/2 session has failed.
+    call.on('cancelled', () => this.#onEnded(connection.cause, 'ended by gRPC'));
   }
 
   /** To be called once, in the turn in which the call came: frames are read from then on. */
@@ -65,16 +68,16 @@ export class IncomingCall implements FrameChannel {
     this.#connection.destroy();
   }
 
-  /** The connection is gone: no more waiting for the other end. */
+  /** No more waiting for the other end. */
   onConnectionClosed(): void {
     this.#lingerTimer?.cancel();
-    this.#onPeerEnded();
+    this.#lingerTimer = null;
+    this.#end(this.#connection.cause, 'the connection is gone');
   }
 
-  // What this end does by itself sets #isOver first, so whatever else ends the call is the other end's doing.
-  #onPeerEnded(): void {
+  #onEnded(cause: CloseCause, reason: string): void {
     if (this.#isOver) return;
-    this.#end('peerClosed', 'closed by the other end');
+    this.#end(cause, reason);
     this.#endCall();
   }
 
@@ -83,7 +86,7 @@ export class IncomingCall implements FrameChannel {
     this.#lingerTimer ??= this.#timers.setTimer(this.#timings.lingerMs, () => this.#connection.destroy());
   }
 
-  #end(cause: 'peerClosed' | 'lost', reason: string): void {
+  #end(cause: CloseCause, reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#handler?.onEnded(cause, reason);

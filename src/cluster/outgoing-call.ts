@@ -123,7 +123,8 @@ export class OutgoingCall implements FrameChannel {
   }
 
   #causeOfEnd(): CloseCause {
-    if (this.#status?.code === 0 || this.#status?.details.includes('ECONNREFUSED')) return 'peerClosed';
+    if (this.#status?.code === 0 || /\b(ECONNREFUSED|ECONNRESET|EPIPE)\b/.test(this.#status?.details ?? ''))
+      return 'peerClosed';
     return this.#connection?.cause ?? 'lost';
   }
 

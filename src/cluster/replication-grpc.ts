@@ -111,7 +111,10 @@ class ReplicationEnd<Sent, Received> implements ReplicationStream<Sent>, FrameCh
   }
 
   onEnded(cause: string, reason: string): void {
-    this.#logger.debug({ remote: this.#channel?.remote, cause, reason }, 'a replication stream ended');
+    const facts = { remote: this.#channel?.remote, cause, reason };
+    // That a peer closes is everyday; how a stream was lost, somebody will ask.
+    if (cause === 'lost') this.#logger.info(facts, 'a replication stream was lost');
+    else this.#logger.debug(facts, 'a replication stream ended');
     this.#end();
   }
 

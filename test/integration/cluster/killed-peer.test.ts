@@ -4,8 +4,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { afterEach, test } from 'vitest';
-import { brokerId } from '../../../src/model/brands.ts';
-import { closing, nextMessage, PeerPair } from './peer-pair.ts';
+import { brokerId, offset } from '../../../src/model/brands.ts';
+import { closing, nextMessage, PeerPair, quickTimings } from './peer-pair.ts';
 
 const children: ChildProcess[] = [];
 const pairs: PeerPair[] = [];
@@ -78,11 +78,35 @@ test('a server that stands still is lost, not closed', async () => {
 test('a server that stands still before the connection is made is lost, too', async () => {
   const { child, pair } = await serverProcess();
   child.kill('SIGSTOP');
-  assert.equal(await closing(pair.connectControl().heard), 'lost');
+  const impatient = new PeerPair({}, undefined, { ...quickTimings, connectTimeLimitMs: 200 });
+  pairs.push(impatient);
+  assert.equal(await closing(impatient.connectControl(pair.endpoint).heard), 'lost');
 });
 
 test('a killed client closed the stream', async () => {
   const { child, control, replication } = await clientProcess();
+  child.kill('SIGKILL');
+  assert.equal(await closing(control.heard), 'peerClosed');
+  await closing(replication.heard);
+});
+
+test('a killed client that had not read what was sent closed the stream: its kernel resets the connection', async () => {
+  const { child, control, replication } = await clientProcess();
+  child.kill('SIGSTOP');
+  const batches = [Buffer.alloc(1_000_000)];
+  for (let index = 0; index < 20; index++) {
+    control.peer.send({ kind: 'registrationRefused', fault: { code: 'INVALID_REQUEST', reason: 'x'.repeat(100_000) } });
+    replication.stream.send([
+      {
+        kind: 'data',
+        attachId: 1,
+        baseOffset: offset(0),
+        highWatermark: offset(0),
+        logStartOffset: offset(0),
+        batches,
+      },
+    ]);
+  }
   child.kill('SIGKILL');
   assert.equal(await closing(control.heard), 'peerClosed');
   await closing(replication.heard);

@@ -13,14 +13,14 @@ import type { Endpoint } from '../../../src/model/metadata-schema.ts';
 import type { ReplicationStream } from '../../../src/replication/replication-channel.ts';
 import type { FollowerMessage, LeaderMessage } from '../../../src/replication/replication-messages.ts';
 
-/** Silence is noticed after 300 ms, so that a test need not wait for the real limit. */
+/** Silence is noticed sooner, so that a test need not wait for the real limit, but not when the machine is just busy. */
 export const quickTimings: PeerTimings = {
   ...defaultPeerTimings,
-  keepaliveMs: 50,
-  tickMs: 50,
-  silenceLimitMs: 300,
-  connectTimeLimitMs: 500,
-  strangerLimitMs: 100,
+  keepaliveMs: 100,
+  tickMs: 100,
+  silenceLimitMs: 1_000,
+  connectTimeLimitMs: 5_000,
+  strangerLimitMs: 200,
 };
 
 /** What arrives, in order, for whoever waits for it. */
@@ -84,7 +84,11 @@ export class PeerPair {
   readonly #clientModules: GrpcClientModules;
   endpoint: Endpoint = { name: '', host: '127.0.0.1', port: 0 };
 
-  constructor(options: Partial<PeerServerOptions> = {}, messageLimitBytes = 64 * 1024 * 1024) {
+  constructor(
+    options: Partial<PeerServerOptions> = {},
+    messageLimitBytes = 64 * 1024 * 1024,
+    clientTimings = quickTimings,
+  ) {
     const { logger, warnings } = warningsOf();
     this.warnings = warnings;
     const served = new Map<ControlPeer, Inbox<Heard<BrokerMessage>>>();
@@ -112,8 +116,8 @@ export class PeerPair {
       modules,
     );
     this.#clientModules = { timers: nodeTimers, logger };
-    this.control = new GrpcControlClient({ timings: quickTimings }, this.#clientModules);
-    this.replication = new GrpcReplicationClient({ timings: quickTimings, messageLimitBytes }, this.#clientModules);
+    this.control = new GrpcControlClient({ timings: clientTimings }, this.#clientModules);
+    this.replication = new GrpcReplicationClient({ timings: clientTimings, messageLimitBytes }, this.#clientModules);
   }
 
   async start(): Promise<this> {
