@@ -5,7 +5,8 @@
  * Loading the package takes 0.3 s, so only commands that need it import this file.
  */
 import * as kafka from '@platformatic/kafka';
-import { parseAddress } from '../../env/network.ts';
+import { formatAddress, parseAddress } from '../../env/network.ts';
+import { nodeTimers } from '../../env/node/timers.ts';
 import { CliError, exitCode } from '../exit-code.ts';
 
 export interface BrokerNode {
@@ -60,6 +61,8 @@ type KafkaApi<Args extends unknown[], Answer> = kafka.API<Args, Answer>;
 
 /** A broker asked for metadata answers within this, or the next one is asked. */
 const metadataTimeoutMs = 1500;
+/** … and when it is only slow, the next one is asked as well. */
+const askNextAfterMs = 250;
 
 export interface ClientOptions {
   /** `host:port`, several separated by commas. */
@@ -103,30 +106,65 @@ export class KafkaClient {
     topics: readonly string[] | null,
     options: { create: boolean } = { create: false },
   ): Promise<ClusterInfo> {
-    const targets = [...this.#nodes.values(), ...this.#seeds];
-    let last = new Error('no broker is known');
-    for (const { host, port } of targets) {
-      try {
-        const connection = await this.#metadataPool.get({ host, port });
-        // The types of the package do not know that no list means all topics.
-        const list = topics === null ? (null as unknown as []) : [...topics];
-        const call = kafka.metadataV12.api.async(connection, list, options.create, false);
-        const answer = (await answerOf(call)) as unknown as MetadataAnswer;
-        this.#nodes = new Map(answer.brokers.map((broker) => [broker.nodeId, broker]));
-        return {
-          clusterId: answer.clusterId ?? '',
-          controllerId: answer.controllerId,
-          brokers: [...answer.brokers].sort((a, b) => a.nodeId - b.nodeId),
-          topics: answer.topics.map((topic) => ({
-            ...topic,
-            partitions: [...topic.partitions].sort((a, b) => a.partitionIndex - b.partitionIndex),
-          })),
-        };
-      } catch (error) {
-        last = error as Error;
-      }
-    }
-    throw new CliError(`no broker answers at ${this.#bootstrap}: ${reasonOf(last)}`, exitCode.unreachable);
+    const answer = await this.#firstMetadata(topics, options.create);
+    this.#nodes = new Map(answer.brokers.map((broker) => [broker.nodeId, broker]));
+    return {
+      clusterId: answer.clusterId ?? '',
+      controllerId: answer.controllerId,
+      brokers: [...answer.brokers].sort((a, b) => a.nodeId - b.nodeId),
+      topics: answer.topics.map((topic) => ({
+        ...topic,
+        partitions: [...topic.partitions].sort((a, b) => a.partitionIndex - b.partitionIndex),
+      })),
+    };
+  }
+
+  /** Asks the brokers one after the other, the next one already when one is slow: a stopped process never refuses. */
+  #firstMetadata(topics: readonly string[] | null, create: boolean): Promise<MetadataAnswer> {
+    const targets = new Map([...this.#nodes.values(), ...this.#seeds].map((one) => [formatAddress(one), one])).values();
+    return new Promise((resolve, reject) => {
+      let last = new Error('no broker is known');
+      let asked = 0;
+      let isOver = false;
+      const askNext = (): void => {
+        if (isOver) return;
+        const { value: target, done } = targets.next();
+        if (done) {
+          if (asked === 0) {
+            isOver = true;
+            reject(new CliError(`no broker answers at ${this.#bootstrap}: ${reasonOf(last)}`, exitCode.unreachable));
+          }
+          return;
+        }
+        asked += 1;
+        const impatience = nodeTimers.setTimer(askNextAfterMs, askNext);
+        this.#askMetadata(target, topics, create).then(
+          (answer) => {
+            isOver = true;
+            impatience.cancel();
+            resolve(answer);
+          },
+          (error: Error) => {
+            asked -= 1;
+            last = error;
+            impatience.cancel();
+            askNext();
+          },
+        );
+      };
+      askNext();
+    });
+  }
+
+  async #askMetadata(
+    target: { readonly host: string; readonly port: number },
+    topics: readonly string[] | null,
+    create: boolean,
+  ): Promise<MetadataAnswer> {
+    const connection = await this.#metadataPool.get({ host: target.host, port: target.port });
+    // The types of the package do not know that no list means all topics.
+    const list = topics === null ? (null as unknown as []) : [...topics];
+    return (await answerOf(kafka.metadataV12.api.async(connection, list, create, false))) as unknown as MetadataAnswer;
   }
 
   /** The topic, which must be there and have no error. */
