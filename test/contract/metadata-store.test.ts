@@ -138,11 +138,15 @@ for (const suite of suites)
 
     test('a compare is of the last write, so that an overwritten key is another one (I2)', async () => {
       const first = await write(put('ctl/leader', 'one'));
-      await write(put('ctl/leader', 'two'));
+      const second = await write(put('ctl/leader', 'two'));
       const late = await settle(
         store.transact({ compares: [{ key: 'ctl/leader', modRevision: first }], mutations: [put('x', '1')] }),
       );
       assert.equal(late.succeeded, false);
+      const inTime = await settle(
+        store.transact({ compares: [{ key: 'ctl/leader', modRevision: second }], mutations: [put('x', '1')] }),
+      );
+      assert.ok(inTime.succeeded);
     });
 
     test('a deleted key compares as absent, and one written again has a new revision', async () => {
