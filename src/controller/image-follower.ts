@@ -52,6 +52,25 @@ export class ImageFollower {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Resolves when the image holds `wanted`: true at once if it does, false after `timeLimitMs` without it. Whoever was
+   * told a revision by the controller (I3) waits here before it shows what was done.
+   */
+  waitForRevision(wanted: Revision, timeLimitMs: number): Promise<boolean> {
+    if (this.image.revision >= wanted) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = (isThere: boolean): void => {
+        timer.cancel();
+        stop();
+        resolve(isThere);
+      };
+      const timer = this.#modules.timers.setTimer(timeLimitMs, () => end(false));
+      const stop = this.onChange(() => {
+        if (this.image.revision >= wanted) end(true);
+      });
+    });
+  }
+
   #follow(): void {
     if (this.#isClosed) return;
     this.#watch = this.#modules.store.watch('', this.image.revision, {

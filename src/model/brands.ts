@@ -45,6 +45,7 @@ export function topicId(text: string): TopicId {
 export const noBroker = -1 as BrokerId;
 export const noBrokerEpoch = -1 as BrokerEpoch;
 export const noLeaderEpoch = -1 as LeaderEpoch;
+export const noRevision = 0 as Revision;
 export const noProducerId = -1 as ProducerId;
 export const offsetZero = 0 as Offset;
 
