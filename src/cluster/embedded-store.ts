@@ -73,6 +73,21 @@ export class EmbeddedStore {
     return new EmbeddedConnection(this);
   }
 
+  /** The way in of a process's only broker: closing it closes the store and its file. */
+  connectAlone(): MetadataStore {
+    const connection = this.connect();
+    return {
+      read: (prefix, at) => connection.read(prefix, at),
+      transact: (txn) => connection.transact(txn),
+      grantLease: (ttlMs) => connection.grantLease(ttlMs),
+      watch: (prefix, after, listener) => connection.watch(prefix, after, listener),
+      close: async () => {
+        await connection.close();
+        this.close();
+      },
+    };
+  }
+
   get revision(): Revision {
     return this.#store.revision;
   }

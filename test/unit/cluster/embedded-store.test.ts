@@ -154,3 +154,11 @@ test('the end of a connection ends its watches at once and its leases after thei
   assert.equal(leaseTwo.lastRenewedMs, time.monotonicMs());
   await assert.rejects(one.read(''), StoreUnavailable);
 });
+
+test('the only connection of a process closes the file with it', async () => {
+  const alone = (await open()).connectAlone();
+  await alone.transact({ compares: [], mutations: [{ kind: 'put', key: 'a', value: '1' }] });
+  await alone.close();
+  await assert.rejects(alone.read(''), StoreUnavailable);
+  assert.deepEqual(texts(await (await open()).connect().read('')), ['a=1']);
+});
