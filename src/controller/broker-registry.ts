@@ -84,7 +84,7 @@ export class BrokerRegistry {
     }
     if (predecessor && predecessor.state !== 'fenced')
       return this.#actions.fence(brokerId, predecessor, 'a new incarnation of it registers');
-    if (predecessor && stopKind === 'lossy') this.#keeper.becomeLossy(brokerId);
+    if (predecessor && stopKind === 'lossy') this.#keeper.becomeLossy(brokerId, incarnation);
     if (predecessor && this.#keeper.isStillNamed(brokerId)) return;
     this.#write(newcomer);
   }
@@ -134,7 +134,6 @@ export class BrokerRegistry {
       ],
       ({ isDone }) => {
         if (!isDone) return;
-        this.#keeper.becomeRegistered(brokerId);
         this.#context.log('info', { brokerId, brokerEpoch: record.brokerEpoch, rack }, 'broker registered');
         // Whoever asked last on behalf of this incarnation; if its stream is gone it asks again and is told then.
         const asking = this.#newcomers.get(brokerId);

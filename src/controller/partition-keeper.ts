@@ -25,8 +25,11 @@ interface Repair {
 export class PartitionKeeper {
   readonly #context: ControllerContext;
   readonly #marked = new Map<string, TopicPartition>();
-  /** Brokers that register after a lossy stop: no ELR may name them when their new epoch is given (§2.2.4, I22). */
-  readonly #lossy = new Set<BrokerId>();
+  /**
+   * Brokers that register after a lossy stop, by the incarnation that does: no ELR may name them when their new epoch
+   * is given (§2.2.4, I22). Over once the record names that incarnation, however this controller came to know of it.
+   */
+  readonly #lossy = new Map<BrokerId, string>();
   /** Called for a partition that has neither leader nor anybody to elect (§2.10). */
   readonly #onNobodyLeft: (at: TopicPartition, record: PartitionRecord) => void;
 
@@ -50,19 +53,22 @@ export class PartitionKeeper {
   }
 
   /** Its unflushed records may be gone: it is dropped from every ELR. */
-  becomeLossy(id: BrokerId): void {
-    this.#lossy.add(id);
+  becomeLossy(id: BrokerId, incarnation: string): void {
+    this.#lossy.set(id, incarnation);
   }
 
-  becomeRegistered(id: BrokerId): void {
-    this.#lossy.delete(id);
+  #lossyNow(): ReadonlySet<BrokerId> {
+    for (const [id, incarnation] of this.#lossy)
+      if (this.#context.view.broker(id)?.record.incarnation === incarnation) this.#lossy.delete(id);
+    return new Set(this.#lossy.keys());
   }
 
   /** Whether any record still names this fenced broker where a new start of it must not be found (I5). */
   isStillNamed(id: BrokerId): boolean {
     let isNamed = false;
+    const isLossy = this.#lossyNow().has(id);
     for (const { topicId, partition, record } of this.#context.view.partitions()) {
-      const named = record.isr.includes(id) || record.leader === id || (this.#lossy.has(id) && record.elr.includes(id));
+      const named = record.isr.includes(id) || record.leader === id || (isLossy && record.elr.includes(id));
       if (!named) continue;
       this.mark(topicId, partition);
       isNamed = true;
@@ -138,7 +144,7 @@ export class PartitionKeeper {
     canLead: (id: BrokerId) => boolean,
   ): Repair | null {
     const isr = record.isr.filter(isInSync);
-    const next = changePartition(record, { isr, lossy: this.#lossy }, canLead);
+    const next = changePartition(record, { isr, lossy: this.#lossyNow() }, canLead);
     if (next.leader < 0 && next.isr.length === 0) this.#onNobodyLeft(at, next);
     if (next === record) return null;
     const isInternal = this.#context.view.topic(at.topicId)?.record.isInternal ?? false;

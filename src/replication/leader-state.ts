@@ -16,11 +16,12 @@ import {
   earlier,
   type LeaderEpoch,
   later,
+  noLeaderEpoch,
   type Offset,
   type PartitionEpoch,
 } from '../model/brands.ts';
 import type { PartitionRecord } from '../model/metadata-schema.ts';
-import type { EpochHistory } from './epoch-history.ts';
+import type { EpochEnd, EpochHistory } from './epoch-history.ts';
 import type { RejectReason } from './replication-messages.ts';
 
 /** What the leader reads of other brokers in its cluster image; always the newest applied revision. */
@@ -308,7 +309,8 @@ export class LeaderState {
         lastCaughtUpMs: nowMs,
         markOffset: this.#logEndOffset,
         markMs: nowMs,
-        lastContactMs: nowMs,
+        // Learning of the own election is no contact: a process that stood still may learn of it long after.
+        lastContactMs: Number.NEGATIVE_INFINITY,
       });
     }
   }
@@ -334,7 +336,7 @@ export class LeaderState {
     follower.session = null;
 
     const { lastEpoch, logEndOffset, logStartOffset } = event;
-    const end = this.#modules.epochs.endFor(lastEpoch, this.#logEndOffset, logStartOffset);
+    const end = this.#endFor(lastEpoch, logStartOffset);
     if (end.epoch < lastEpoch || end.endOffset < logEndOffset)
       return [{ kind: 'sendDiverging', streamId, attachId, epoch: end.epoch, endOffset: end.endOffset }];
 
@@ -355,6 +357,16 @@ export class LeaderState {
       },
       ...this.#onFollowerMoved(follower),
     ];
+  }
+
+  /**
+   * An empty log has nothing that could diverge: it is attached wherever it starts within this one. It may start behind
+   * this log's start where records were deleted there and not (yet) here; to fill it up from here would leave a replica
+   * that counts as complete without what is committed, for as long as that takes.
+   */
+  #endFor(lastEpoch: LeaderEpoch, logStartOffset: Offset): EpochEnd {
+    if (lastEpoch === noLeaderEpoch) return { epoch: lastEpoch, endOffset: this.#logEndOffset };
+    return this.#modules.epochs.endFor(lastEpoch, this.#logEndOffset, logStartOffset);
   }
 
   #onAcked(event: LeaderEvent & { kind: 'acked' }): LeaderAction[] {

@@ -8,7 +8,7 @@ export class BrokerDisk {
   readonly logs = new Map<string, ModelLog>();
   brokerEpoch: BrokerEpoch = noBrokerEpoch;
   /** As the next start will judge the last stop. */
-  stopKind: StopKind = 'lossy';
+  stopKind: StopKind = 'clean';
   /** How wrong this machine's wall clock is. */
   wallOffsetMs = 0;
 

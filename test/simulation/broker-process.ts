@@ -249,6 +249,9 @@ export class BrokerProcess {
     const isCaughtUp = this.#hasRoles && [...this.replicas.values()].every((replica) => replica.isSettled);
     if (isCaughtUp === this.#wasCaughtUp) return;
     this.#wasCaughtUp = isCaughtUp;
+    this.world.trace.note('caught up', [this.id, isCaughtUp ? 1 : 0], () =>
+      [...this.replicas.values()].map((replica) => replica.describe()).join('; '),
+    );
     this.#live({ kind: 'caughtUp', isCaughtUp, nowMs: this.nowMs, wallMs: this.#wallMs });
   }
 
@@ -265,6 +268,7 @@ export class BrokerProcess {
         if (isLate) replica.lead({ kind: 'stalled', nowMs });
         replica.onTick(nowMs);
       }
+      this.#tellCaughtUp();
       this.#tickLater();
     });
   }
@@ -613,7 +617,11 @@ export class BrokerProcess {
         onMessage: (message) => {
           if (link.end !== end) return;
           if (message.kind === 'helloAnswer') {
-            if (!message.isAccepted) return (end.close(), this.#onFollowerLinkClosed(leader, link));
+            if (!message.isAccepted) {
+              end.close();
+              this.#onFollowerLinkClosed(leader, link);
+              return;
+            }
             link.isAccepted = true;
             for (const replica of [...link.replicas]) replica.onStreamOpened();
             return;

@@ -1,7 +1,7 @@
 /** The faults of replication-invariants §6: each must turn the simulation red, or the simulation is not worth much. */
 
 import type { IsrProposal } from '../../src/controller/control-messages.ts';
-import { brokerEpoch, noBroker, type PartitionEpoch, type TopicId } from '../../src/model/brands.ts';
+import { brokerEpoch, earlier, noBroker, type PartitionEpoch, type TopicId } from '../../src/model/brands.ts';
 import { decodeEntry, encodeValue, type PartitionRecord } from '../../src/model/metadata-schema.ts';
 import type { DeliberateFault } from './deliberate-fault.ts';
 
@@ -34,7 +34,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     name: '3-no-leader-epoch-start-condition',
     leaderStart: (start) => ({
       ...start,
-      logEndOffset: start.highWatermark < start.logEndOffset ? start.highWatermark : start.logEndOffset,
+      logEndOffset: earlier(start.highWatermark, start.logEndOffset),
     }),
     afterLeaderStart(state, start) {
       if (state.logEndOffset < start.logEndOffset) state.step({ kind: 'appended', logEndOffset: start.logEndOffset });

@@ -92,7 +92,7 @@ export const invariants = (): Invariant[] => [
           fail(this, `broker ${id} has epoch ${after.brokerEpoch} and its former self leads ${key}`);
         if (record.isr.includes(id))
           fail(this, `broker ${id} has epoch ${after.brokerEpoch} and its former self is in sync in ${key}`);
-        if (record.elr.includes(id) && world.isExcused(id, key))
+        if (record.elr.includes(id) && world.isLossyStart(id, after.incarnation))
           fail(this, `broker ${id} restarted lossy, has epoch ${after.brokerEpoch} and is still eligible in ${key}`);
       }
     },
@@ -226,7 +226,10 @@ export const invariants = (): Invariant[] => [
           if (!log || !leading) return fail(this, `${id} has no log of ${key}`);
           for (let at = Math.max(log.startOffset, leading.startOffset); at < leading.endOffset; at++)
             if (log.at(at)?.value !== leading.at(at)?.value)
-              fail(this, `${id} and ${record.leader} differ at ${at} of ${key}`);
+              fail(
+                this,
+                `${id} and ${record.leader} differ at ${at} of ${key}: ${JSON.stringify(log.at(at))}, ${JSON.stringify(leading.at(at))}`,
+              );
         }
       }
     },
@@ -309,7 +312,10 @@ class ReadersNeverGoBack implements Invariant {
   onHighWatermark(_: World, id: BrokerId, { key }: SimulatedReplica, state: LeaderState): void {
     if (!state.isOffsetAvailable || state.record.uncleanEpoch !== -1) return;
     let answers = this.#answers.get(key);
-    if (!answers) this.#answers.set(key, (answers = new Map()));
+    if (!answers) {
+      answers = new Map();
+      this.#answers.set(key, answers);
+    }
     for (const [epoch, answered] of answers)
       if (epoch < state.leaderEpoch && answered > state.highWatermark)
         fail(
@@ -330,7 +336,10 @@ class LogMatching implements Invariant {
 
   onAppending(_: World, id: BrokerId, { key, log }: SimulatedReplica, records: readonly ModelRecord[]): void {
     let known = this.#records.get(key);
-    if (!known) this.#records.set(key, (known = new Map()));
+    if (!known) {
+      known = new Map();
+      this.#records.set(key, known);
+    }
     let at = log.endOffset as number;
     let previousEpoch = at > log.startOffset ? log.lastEpoch : null;
     for (const { epoch, value } of records) {

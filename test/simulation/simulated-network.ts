@@ -90,6 +90,10 @@ export class StreamEnd<In, Out> {
   end(cause: CloseCause): void {
     if (!this.isOpen) return;
     this.#network.forget(this);
+    // Nobody stays for long on a stream that the other side has given up: what it sends is answered by a reset.
+    const { peer } = this;
+    if (cause === 'lost' && peer?.isOpen)
+      this.#network.scheduler.after(this.#network.giveUpAfterMs(), () => peer.end('lost'));
     this.process.run(() => {
       if (!this.isOpen) return;
       this.isOpen = false;

@@ -97,6 +97,16 @@ export class SimulatedReplica {
   get followerState(): FollowerState | null {
     return this.#role.kind === 'follower' ? this.#role.state : null;
   }
+  describe(): string {
+    const role = this.#role;
+    const what =
+      role.kind === 'follower'
+        ? JSON.stringify(role.state.phase)
+        : role.kind === 'leader'
+          ? `committed ${role.state.highWatermark}, ISR ${role.state.maximalIsr()}`
+          : '';
+    return `${this.key} ${role.kind} ${what} log end ${this.log.endOffset}`;
+  }
   get isSettled(): boolean {
     if (this.#role.kind === 'changing' || this.#target !== null) return false;
     return this.#role.kind === 'follower' ? this.#role.state.isCaughtUp : true;
@@ -429,7 +439,14 @@ export class SimulatedReplica {
     if (role.kind !== 'follower') return;
     switch (message.kind) {
       case 'attached':
+        this.#follow(role, role.state.step(message), null);
+        return this.#host.onRoleChanged();
       case 'diverging':
+        this.#host.world.trace.note(
+          'diverging',
+          [this.#host.id, this.partition, message.epoch, message.endOffset],
+          () => JSON.stringify(this.log.epochs.entries),
+        );
         return this.#follow(role, role.state.step(message), null);
       case 'reject': {
         const { attachId, reason } = message;
@@ -472,6 +489,13 @@ export class SimulatedReplica {
           if (!this.#host.fault?.keepsEmptyEpochs) log.epochs.truncateFromEnd(action.logEndOffset);
           break;
         case 'attach':
+          this.#host.world.trace.note('attach', [
+            this.#host.id,
+            this.partition,
+            action.leaderEpoch,
+            action.logEndOffset,
+            action.lastEpoch,
+          ]);
           this.#host.sendToLeader(role.leader, { ...action, topicId: this.topicId, partition: this.partition }, this);
           break;
         case 'detach':

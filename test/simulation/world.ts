@@ -49,6 +49,8 @@ interface SimulatedBroker {
   readonly id: BrokerId;
   readonly disk: BrokerDisk;
   running: BrokerProcess | null;
+  /** Lost unflushed records, and the controller has not yet registered a start since. */
+  isLossy: boolean;
 }
 
 export class World {
@@ -114,7 +116,7 @@ export class World {
     const brokerCount = this.random.pick([2, 3, 3, 3, 4, 5]);
     for (let i = 0; i < brokerCount; i++) {
       const id = brokerId(i);
-      this.brokers.push({ id, disk: new BrokerDisk(`directory-${i}`), running: null });
+      this.brokers.push({ id, disk: new BrokerDisk(`directory-${i}`), running: null, isLossy: false });
       this.start(id);
     }
     this.misfortune = new Misfortune(this);
@@ -157,7 +159,7 @@ export class World {
     const entries = this.audit.apply(at, changes);
     for (const entry of entries) {
       this.trace.note('store', [at], () => JSON.stringify(entry));
-      if (entry.kind === 'partition' && entry.value) {
+      if (entry.kind === 'partition' && entry.value && this.audit.topics.has(entry.topicId)) {
         const key = partitionKey(entry.topicId, entry.partition);
         const write = {
           key,
@@ -169,6 +171,8 @@ export class World {
       } else if (entry.kind === 'broker' && entry.value) {
         const former = formerBrokers.get(entry.id) ?? null;
         for (const invariant of this.#invariants) invariant.onBrokerWritten?.(this, entry.id, former, entry.value);
+        const broker = this.brokers[entry.id];
+        if (broker?.running?.incarnation === entry.value.incarnation) broker.isLossy = false;
       }
     }
   }
@@ -219,7 +223,7 @@ export class World {
     this.scheduler.after(this.random.between(0, 500), () => {
       const now = this.partitions().filter((found) => found.topicId === topicId);
       const topic = this.audit.topics.get(topicId);
-      if (now.length === 0 || !topic || !this.audit.controller) return;
+      if (now.length === 0 || !topic || !this.audit.controller || this.store.core.isAway) return;
       const configKey = keys.config('topic', topic.record.name);
       const changed = now.flatMap(({ partition, record }) => {
         const next = changePartition(record, { minIsr }, (id) => this.audit.isActive(id));
@@ -297,6 +301,7 @@ export class World {
     this.trace.note('power loss', [id]);
     broker.running = null;
     broker.disk.stopKind = 'lossy';
+    broker.isLossy = true;
     this.network.dark.add(id);
     this.network.onPowerLost(running.process);
     running.close();
@@ -319,7 +324,13 @@ export class World {
   }
 
   isExcused(id: BrokerId, key: string): boolean {
-    return this.#excused.has(`${id} ${key}`);
+    return this.brokers[id]?.isLossy === true || this.#excused.has(`${id} ${key}`);
+  }
+
+  /** This incarnation is the first start after a loss of power. */
+  isLossyStart(id: BrokerId, incarnation: string): boolean {
+    const broker = this.brokers[id];
+    return broker?.isLossy === true && broker.running?.incarnation === incarnation;
   }
 
   shutDown(id: BrokerId): void {
@@ -381,7 +392,10 @@ export class World {
   onHighWatermark(id: BrokerId, replica: SimulatedReplica, state: LeaderState): void {
     const { key, log } = replica;
     let committed = this.#committed.get(key);
-    if (committed === undefined) this.#committed.set(key, (committed = []));
+    if (committed === undefined) {
+      committed = [];
+      this.#committed.set(key, committed);
+    }
     this.lastCommitFrom = committed.length;
     for (let at = committed.length; at < state.highWatermark; at++) {
       const record = log.at(at);
@@ -465,6 +479,7 @@ export class World {
       if (settledSinceMs !== null && this.scheduler.nowMs - settledSinceMs >= 500) break;
     }
     const unsettled = this.#unsettled();
+    if (unsettled !== null) this.#describe();
     if (unsettled !== null) throw new InvariantViolation('C20 everything converges after healing', unsettled);
     for (const invariant of this.#invariants) invariant.atEnd?.(this);
   }
@@ -491,6 +506,12 @@ export class World {
         return `${key} is committed up to ${state.highWatermark} of ${state.logEndOffset}`;
     }
     return null;
+  }
+
+  #describe(): void {
+    for (const { id, running } of this.brokers)
+      for (const replica of running?.replicas.values() ?? [])
+        this.trace.note('at the end', [id], () => replica.describe());
   }
 
   get committedRecords(): number {

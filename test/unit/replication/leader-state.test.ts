@@ -124,6 +124,8 @@ describe('an attach request', () => {
     ['of the whole log is attached', 5, 4, 20, 'sendAttached', null],
     ['of a prefix is attached', 5, 2, 6, 'sendAttached', null],
     ['of an empty log is attached', 5, -1, 0, 'sendAttached', null],
+    ['of an empty log that starts further on is attached there', 5, -1, 15, 'sendAttached', null],
+    ['of an empty log that starts behind this one is diverging', 5, -1, 25, 'sendDiverging', [-1, 20]],
     ['of an older leader epoch is fenced', 4, 4, 20, 'sendReject', null],
     ['of a newer leader epoch is not known', 6, 4, 20, 'sendReject', null],
     ['that is longer than its epoch was is diverging', 5, 2, 12, 'sendDiverging', [2, 10]],
