@@ -1,0 +1,70 @@
+/** Which files lie in a partition's directory, and what do the small ones say? (kafka-protocol.md c.1, c.5) */
+import { join } from 'node:path';
+import type { Disk } from '../env/disk.ts';
+import { type Offset, offset, type TopicId, topicId } from '../model/brands.ts';
+import { formatEpochs, parseEpochs, readTextFile } from './checkpoint-file.ts';
+import type { EpochEntry } from './epoch-cache.ts';
+
+export const epochFileName = 'leader-epoch-checkpoint';
+export const metadataFileName = 'partition.metadata';
+/** What a rename that was cut short, a deletion or a cleaner leaves behind; never part of a log. */
+const leftOver = /\.(tmp|deleted|cleaned)$/;
+
+export interface PartitionFiles {
+  /** Base offsets of `.log` files, rising. */
+  readonly segments: readonly Offset[];
+  /** Offsets of `.snapshot` files, falling. */
+  readonly kafkaSnapshots: readonly Offset[];
+  /** Offsets of `.producers` files, falling. */
+  readonly producerFiles: readonly Offset[];
+  readonly leftOvers: readonly string[];
+  readonly hasMetadata: boolean;
+  readonly hasEpochs: boolean;
+}
+
+export async function listPartitionFiles(disk: Disk, directory: string): Promise<PartitionFiles> {
+  const names = await disk.list(directory);
+  const offsetsOf = (suffix: string): Offset[] =>
+    names
+      .filter((name) => name.length === 20 + suffix.length && name.endsWith(suffix) && /^\d{20}/.test(name))
+      .map((name) => offset(Number(name.slice(0, 20))))
+      .sort((a, b) => a - b);
+  return {
+    segments: offsetsOf('.log'),
+    kafkaSnapshots: offsetsOf('.snapshot').reverse(),
+    producerFiles: offsetsOf('.producers').reverse(),
+    leftOvers: names.filter((name) => leftOver.test(name)),
+    hasMetadata: names.includes(metadataFileName),
+    hasEpochs: names.includes(epochFileName),
+  };
+}
+
+export const formatPartitionMetadata = (id: TopicId): string => `version: 0\ntopic_id: ${id}`;
+
+/** null where the file is missing or damaged. */
+export async function readPartitionMetadata(disk: Disk, directory: string): Promise<TopicId | null> {
+  const text = await readTextFile(disk, join(directory, metadataFileName));
+  const match = /^version: 0\s*\ntopic_id: ([A-Za-z0-9_-]{22})\s*$/.exec(text ?? '');
+  return match?.[1] === undefined ? null : topicId(match[1]);
+}
+
+/** null where the file is missing or damaged. */
+export async function readEpochs(disk: Disk, directory: string): Promise<EpochEntry[] | null> {
+  const text = await readTextFile(disk, join(directory, epochFileName));
+  return text === null ? null : parseEpochs(text);
+}
+
+/** Durable when it resolves (I16). */
+export const writeEpochs = (disk: Disk, directory: string, entries: readonly EpochEntry[]): Promise<void> =>
+  disk.replaceFile(join(directory, epochFileName), formatEpochs(entries));
+
+/** Written in place and not synced: for files that are checked when read and can be made again. */
+export async function writeDerivedFile(disk: Disk, path: string, content: Uint8Array): Promise<void> {
+  const file = await disk.open(path, 'open-or-create');
+  try {
+    await file.truncate(0);
+    await file.write([content], 0);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,979 @@
+/**
+ * One partition on disk: what was appended, in which order, how far is it written and synced, and how is it read?
+ *
+ *     appendAsLeader ─┐ checks, offset, epoch, producers, index rows: at once, in memory
+ *     appendAsFollower┴─► queue ─► one write at a time (I26) ─► onAppended ─► fdatasync ─► recoveryPoint ─► index files
+ *                           │            │                                        │
+ *                        assigned     logEndOffset ≤ assigned              recoveryPoint ≤ logEndOffset
+ *
+ * Everything a batch changes is changed when it gets its offset; the bytes follow in that order. So if a write or a sync
+ * fails, memory is ahead of the file and nothing can be taken back: the log has failed, all that waits is refused with
+ * STORAGE, and only opening it again tells what it holds (I27, I28).
+ *
+ * The queue also carries what must happen between two appends: epochs that have to be durable before their first batch
+ * (I16), producer snapshots of a roll, and cuts.
+ */
+import { dirname, join } from 'node:path';
+import type { Clock, Timer, Timers } from '../env/clock.ts';
+import type { Disk } from '../env/disk.ts';
+import type { Logger } from '../env/logger.ts';
+import { assert } from '../model/assert.ts';
+import { earlier, type LeaderEpoch, noLeaderEpoch, type Offset, offsetZero, type TopicId } from '../model/brands.ts';
+import { BrokerError } from '../model/fault.ts';
+import * as header from '../records/batch-header.ts';
+import { codecNumber } from '../records/compression.ts';
+import { decodeEndTransactionMarker } from '../records/control-record.ts';
+import { hasValidCrc, recompressed, recordsOf } from '../records/record-batch.ts';
+import {
+  type BatchLimits,
+  type BatchOrigin,
+  setLogAppendTime,
+  unpackLimit,
+  validateBatch,
+} from '../records/validate-batch.ts';
+import type { EpochCache } from './epoch-cache.ts';
+import { defaultFlushMs, type LogConfig } from './log-config.ts';
+import {
+  formatPartitionMetadata,
+  listPartitionFiles,
+  metadataFileName,
+  type PartitionFiles,
+  readPartitionMetadata,
+  writeDerivedFile,
+  writeEpochs,
+} from './partition-files.ts';
+import { encodeKafkaSnapshot, encodeProducers } from './producer-snapshot.ts';
+import { firstOffsetOf, type ProducerBatch, type ProducerState } from './producer-state.ts';
+import { type LastStop, noteInto, type RecoveredLog, recoverLog, recoverProducers } from './recovery.ts';
+import { Segment, segmentFileName } from './segment.ts';
+import { appendChunk, type PartitionTail, TailCache } from './tail-cache.ts';
+
+export type { LogConfig } from './log-config.ts';
+export type { LastStop } from './recovery.ts';
+
+export interface AppendResult {
+  readonly baseOffset: Offset;
+  readonly lastOffset: Offset;
+  /** Milliseconds since 1970 under LogAppendTime, else -1. */
+  readonly logAppendTimeMs: number;
+  /** The producer had sent it before: nothing was appended, the offsets are those of then. */
+  readonly duplicate: boolean;
+}
+
+export interface LogRead {
+  /** Whole batches, back to back, as views that stay as they are. */
+  readonly chunks: Buffer[];
+  readonly byteLength: number;
+  /** Of the first batch; absent when there is none. */
+  readonly baseOffset?: Offset;
+  /** Where to read on. */
+  readonly nextOffset: Offset;
+}
+
+export interface TimestampOffset {
+  readonly offset: Offset;
+  readonly timestampMs: number;
+  readonly leaderEpoch: LeaderEpoch;
+}
+
+export interface OpenOptions {
+  readonly directory: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: TopicId;
+  readonly config: LogConfig;
+  /** Synced up to here when it was last noted. */
+  readonly recoveryPoint: Offset;
+  readonly lastStop: LastStop;
+  readonly logStartOffset?: Offset;
+  /** Shared by all logs of a process; none keeps no bytes. */
+  readonly tailCache?: TailCache;
+}
+
+export interface LogModules {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+/** The directory belongs to another topic, or to one that nobody can name: it must be set aside, not used (I24). */
+export class ForeignDirectoryError extends Error {
+  override name = 'ForeignDirectoryError';
+  readonly found: TopicId | null;
+  constructor(directory: string, found: TopicId | null) {
+    super(`${directory} belongs to ${found === null ? 'an unknown topic' : `topic id ${found}`}`);
+    this.found = found;
+  }
+}
+
+interface QueuedBatches {
+  readonly kind: 'batches';
+  readonly segment: Segment;
+  readonly position: number;
+  readonly chunks: readonly Buffer[];
+  readonly byteLength: number;
+  readonly recordCount: number;
+  readonly nextOffset: Offset;
+  readonly waiter: Waiter | null;
+}
+interface QueuedTask {
+  readonly kind: 'task';
+  run(): Promise<void>;
+  readonly waiter: Waiter | null;
+}
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Bytes in one write; more of what is queued waits for the next. */
+const largestWriteBytes = 8 << 20;
+const rememberedPositions = 16;
+const noTail = new TailCache(0);
+
+export class PartitionLog {
+  readonly directory: string;
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly epochs: EpochCache;
+  readonly lastStop: LastStop;
+  /** Called after each completed write, in order. */
+  onAppended: ((logEndOffset: Offset) => void) | null = null;
+  /** Called once, when a write or a sync has failed: the log takes and gives nothing any more. */
+  onFailed: ((error: unknown) => void) | null = null;
+  /** Set by the log directory: makes a recovery point that has fallen durable, before a cut (see `recovery.ts`). */
+  onRecoveryPointLowered: (() => Promise<void>) | null = null;
+  readonly #modules: LogModules;
+  readonly #tail: PartitionTail;
+  readonly #segments: Segment[];
+  #config: LogConfig;
+  #limits: BatchLimits;
+  #producers: ProducerState;
+  #logStartOffset: Offset;
+  #assignedEnd: Offset;
+  #logEndOffset: Offset;
+  #recoveryPoint: Offset;
+  #producersSavedAt: number;
+  #queue: (QueuedBatches | QueuedTask)[] = [];
+  #isWriting = false;
+  /** Settles when the writer has come to rest; never rejects. */
+  #writing: Promise<void> = Promise.resolve();
+  #isCutting = false;
+  #cuts = 0;
+  #unsyncedRecords = 0;
+  #awaitingSync: Waiter[] = [];
+  #isSyncing = false;
+  #isNewDirectory: boolean;
+  #needsDirectorySync: boolean;
+  #flushing: Promise<void> = Promise.resolve();
+  #flushTimer: Timer | null = null;
+  #failure: unknown = null;
+  #isClosed = false;
+  /** Where reads that went to the disk left off: the next one of the same reader begins there. */
+  readonly #positions = new Map<Offset, { readonly segment: Segment; readonly position: number }>();
+
+  static async open(options: OpenOptions, modules: LogModules): Promise<PartitionLog> {
+    const { disk } = modules;
+    const files = await existingFiles(disk, options);
+    const recovered = await recoverLog(
+      {
+        directory: options.directory,
+        recoveryPoint: options.recoveryPoint,
+        lastStop: options.lastStop,
+        logStartOffset: options.logStartOffset ?? offsetZero,
+        indexIntervalBytes: options.config.indexIntervalBytes,
+        producerIdExpirationMs: options.config.producerIdExpirationMs,
+        allowsGaps: options.config.cleanupPolicy.compact,
+        nowMs: modules.clock.wallMs(),
+      },
+      modules,
+      files ?? noFiles,
+    );
+    return new PartitionLog(options, modules, recovered, files === null);
+  }
+
+  private constructor(options: OpenOptions, modules: LogModules, recovered: RecoveredLog, isNew: boolean) {
+    this.directory = options.directory;
+    this.topic = options.topic;
+    this.topicId = options.topicId;
+    this.partition = options.partition;
+    this.lastStop = options.lastStop;
+    this.epochs = recovered.epochs;
+    this.#modules = modules;
+    this.#tail = (options.tailCache ?? noTail).tailOf();
+    this.#segments = recovered.segments;
+    this.#config = options.config;
+    this.#limits = limitsOf(options.config);
+    this.#producers = recovered.producers;
+    this.#producersSavedAt = recovered.producersSavedAt;
+    this.#logStartOffset = recovered.logStartOffset;
+    this.#assignedEnd = recovered.logEndOffset;
+    this.#logEndOffset = recovered.logEndOffset;
+    // Recovery has synced what it kept; after a clean stop all was.
+    this.#recoveryPoint = recovered.logEndOffset;
+    this.#isNewDirectory = isNew;
+    this.#needsDirectorySync = isNew;
+  }
+
+  get logStartOffset(): Offset {
+    return this.#logStartOffset;
+  }
+  /** Written: the bytes before it are in the file, in order. */
+  get logEndOffset(): Offset {
+    return this.#logEndOffset;
+  }
+  /** Synced up to here. */
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint;
+  }
+  get failure(): unknown {
+    return this.#failure;
+  }
+  get config(): LogConfig {
+    return this.#config;
+  }
+  get sizeBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#segments) bytes += segment.sizeBytes;
+    return bytes;
+  }
+  /** Idempotent producers as the assigned batches leave them; for tests, snapshots and DescribeProducers. */
+  get producers(): ProducerState {
+    return this.#producers;
+  }
+  /** Where the log's oldest segment begins: above it, a log start offset needs no checkpoint of its own. */
+  get firstSegmentOffset(): Offset {
+    return (this.#segments[0] as Segment).baseOffset;
+  }
+
+  /** Epoch of the last record, -1 where there is none. */
+  lastEpoch(): LeaderEpoch {
+    return this.#assignedEnd === 0 ? noLeaderEpoch : this.epochs.epochAt((this.#assignedEnd - 1) as Offset);
+  }
+
+  updateConfig(config: LogConfig): void {
+    this.#config = config;
+    this.#limits = limitsOf(config);
+  }
+
+  // Appending
+
+  /**
+   * Appends one batch of a client or a coordinator. Checks it, gives it its offset and leader epoch in place, all before
+   * this returns; throws the refusals of `validate-batch.ts` and `producer-state.ts`, and STORAGE. Resolves when the
+   * bytes are written, and synced where the configuration asks for it; rejects with STORAGE.
+   */
+  appendAsLeader(
+    batch: Buffer,
+    epoch: LeaderEpoch,
+    options: { readonly origin: BatchOrigin } = { origin: 'client' },
+  ): Promise<AppendResult> {
+    this.#refuseUnlessOpen();
+    const nowMs = this.#modules.clock.wallMs();
+    validateBatch(batch, this.#limits, options.origin, nowMs);
+    if (header.producerIdOf(batch) >= 0) {
+      const known = this.#producers.check(batch, nowMs, this.#config.producerIdExpirationMs);
+      if (known !== null) return this.#duplicateOf(known);
+    }
+    const stored = this.#inTopicCodec(batch);
+    const isStamped = this.#config.messageTimestampType === 'LogAppendTime';
+    if (isStamped) setLogAppendTime(stored, nowMs);
+    if (header.isControlBatch(stored)) decodeEndTransactionMarker(stored); // refused before anything is changed
+    const latest = this.epochs.latest();
+    assert(latest === null || epoch >= latest.epoch, 'a leader appends under the newest epoch');
+    const baseOffset = this.#assignedEnd;
+    header.assignOffsetAndEpoch(stored, baseOffset, epoch);
+    const result: AppendResult = {
+      baseOffset,
+      lastOffset: header.lastOffsetOf(stored),
+      logAppendTimeMs: isStamped ? nowMs : -1,
+      duplicate: false,
+    };
+    return this.#enqueue([stored], stored.length).then(() => result);
+  }
+
+  #inTopicCodec(batch: Buffer): Buffer {
+    const wanted = this.#config.compressionType;
+    if (wanted === 'producer' || header.isControlBatch(batch)) return batch;
+    const codec = wanted === 'uncompressed' ? 'none' : wanted;
+    if (header.codecNumberOf(batch) === codecNumber(codec)) return batch;
+    return recompressed(batch, codec, unpackLimit(this.#config.maxMessageBytes));
+  }
+
+  /** The first answer again, once the original is as safe as this log's configuration asks. */
+  async #duplicateOf(known: ProducerBatch): Promise<AppendResult> {
+    if (known.lastOffset >= this.#logEndOffset) await this.#enqueueTask(async () => {});
+    if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.#recoveryPoint) await this.#synced();
+    return {
+      baseOffset: firstOffsetOf(known),
+      lastOffset: known.lastOffset,
+      logAppendTimeMs: this.#config.messageTimestampType === 'LogAppendTime' ? known.timestampMs : -1,
+      duplicate: true,
+    };
+  }
+
+  /**
+   * Appends batches of the leader byte for byte. Refuses, before anything is changed, bytes that are not whole batches
+   * with a right CRC that follow this log's end and one another (I25), and epochs that fall or exceed `maxLeaderEpoch`
+   * [KAFKA-18723]: CORRUPT_MESSAGE. Resolves when written.
+   */
+  async appendAsFollower(batches: Buffer, maxLeaderEpoch: LeaderEpoch): Promise<void> {
+    this.#refuseUnlessOpen();
+    const all = [...header.batchesOf(batches)];
+    let expected: number = this.#assignedEnd;
+    let epoch = this.epochs.latest()?.epoch ?? noLeaderEpoch;
+    for (const batch of all) {
+      const problem = followerProblem(batch, expected, epoch, maxLeaderEpoch, this.#config.cleanupPolicy.compact);
+      if (problem !== null) throw new BrokerError({ code: 'CORRUPT_MESSAGE', reason: problem });
+      if (header.isControlBatch(batch)) decodeEndTransactionMarker(batch);
+      expected = header.nextOffsetOf(batch);
+      epoch = header.partitionLeaderEpochOf(batch);
+    }
+    if (all.length > 0) await this.#enqueue(all, batches.length);
+  }
+
+  /** Batches that have their offsets: all that they change, and their place in the queue. */
+  #enqueue(batches: readonly Buffer[], byteLength: number): Promise<void> {
+    assert(!this.#isCutting, 'nothing is appended while the log is being cut');
+    const lastIndex = batches.length - 1;
+    let promise: Promise<void> | null = null;
+    let run: { segment: Segment; position: number; chunks: Buffer[]; byteLength: number; recordCount: number } | null =
+      null;
+    for (const [index, batch] of batches.entries()) {
+      const epoch = header.partitionLeaderEpochOf(batch);
+      const baseOffset = header.baseOffsetOf(batch);
+      if (epoch !== noLeaderEpoch && this.epochs.assign(epoch, baseOffset)) {
+        if (run !== null) this.#pushRun(run, null);
+        run = null;
+        void this.#persistEpochs();
+      }
+      const segment = this.#segmentFor(batch);
+      if (run !== null && run.segment !== segment) {
+        this.#pushRun(run, null);
+        run = null;
+      }
+      const position = segment.noteAppend(batch, this.#config.indexIntervalBytes);
+      this.#assignedEnd = segment.nextOffset;
+      noteInto(this.#producers, batch);
+      const bytes = this.#tail.add(batch, baseOffset, this.#assignedEnd, byteLength);
+      run ??= { segment, position, chunks: [], byteLength: 0, recordCount: 0 };
+      appendChunk(run.chunks, bytes);
+      run.byteLength += batch.length;
+      run.recordCount += header.lastOffsetDeltaOf(batch) + 1;
+      if (index === lastIndex) {
+        const last = run;
+        promise = new Promise((resolve, reject) => this.#pushRun(last, { resolve, reject }));
+      }
+    }
+    assert(promise !== null && byteLength > 0, 'there is something to append');
+    this.#startWriting();
+    return promise;
+  }
+
+  #pushRun(
+    run: { segment: Segment; position: number; chunks: Buffer[]; byteLength: number; recordCount: number },
+    waiter: Waiter | null,
+  ): void {
+    this.#queue.push({ kind: 'batches', ...run, nextOffset: run.segment.nextOffset, waiter });
+  }
+
+  /** The active segment, or a new one where the batch does not belong in it. */
+  #segmentFor(batch: Buffer): Segment {
+    const active = this.#segments.at(-1) as Segment;
+    const facts = {
+      bytes: batch.length,
+      lastOffset: header.lastOffsetOf(batch),
+      maxTimestampMs: header.maxTimestampOf(batch),
+    };
+    const nowMs = this.#modules.clock.wallMs();
+    if (!active.shouldRoll(facts, this.#config, nowMs)) return active;
+    active.noteFinalTimestamp();
+    const base = header.baseOffsetOf(batch);
+    const fresh = new Segment(this.directory, base, nowMs, this.#modules.disk);
+    fresh.becomeNew();
+    this.#segments.push(fresh);
+    this.#saveProducersInQueue(base);
+    return fresh;
+  }
+
+  // The queue
+
+  #startWriting(): void {
+    if (this.#isWriting || this.#queue.length === 0) return;
+    this.#isWriting = true;
+    // Not at once: what else this turn of the event loop appends goes into the same write.
+    this.#writing = Promise.resolve().then(() => this.#writeQueued());
+  }
+
+  async #writeQueued(): Promise<void> {
+    try {
+      while (this.#queue.length > 0 && this.#failure === null) {
+        const [first] = this.#queue;
+        if (first === undefined) break;
+        if (first.kind === 'task') {
+          await first.run();
+          this.#queue.shift();
+          first.waiter?.resolve();
+        } else await this.#writeRun(first);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  /** One write of what is queued for one segment. It stays queued until it is written, for `#fail` to find. */
+  async #writeRun(first: QueuedBatches): Promise<void> {
+    const chunks: Buffer[] = [];
+    let byteLength = 0;
+    let count = 0;
+    for (const item of this.#queue) {
+      if (item.kind !== 'batches' || item.segment !== first.segment) break;
+      if (count > 0 && byteLength + item.byteLength > largestWriteBytes) break;
+      for (const chunk of item.chunks) appendChunk(chunks, chunk);
+      byteLength += item.byteLength;
+      count++;
+    }
+    const { segment, position } = first;
+    assert(position === segment.writtenBytes, 'writes follow one another without a gap');
+    const { file, isNew } = await segment.fileForWriting();
+    if (isNew) this.#needsDirectorySync = true;
+    try {
+      await file.write(chunks, position);
+    } catch (error) {
+      // Part of it may be there. What was written before stays whole if the rest can be cut off (I27).
+      await file.truncate(position).catch(() => {});
+      throw error;
+    }
+    if (this.#failure !== null) return;
+    segment.onWritten(byteLength);
+    const written = this.#queue.splice(0, count) as QueuedBatches[];
+    this.#onWritten(written);
+  }
+
+  #onWritten(written: readonly QueuedBatches[]): void {
+    const last = written.at(-1);
+    assert(last !== undefined && last.nextOffset > this.#logEndOffset, 'a write moves the log end on');
+    this.#logEndOffset = last.nextOffset;
+    for (const item of written) this.#unsyncedRecords += item.recordCount;
+    const { flushPolicy, flushMessages } = this.#config;
+    const waitsForSync =
+      flushPolicy === 'group-commit' || (flushMessages !== null && this.#unsyncedRecords >= flushMessages);
+    if (waitsForSync) {
+      for (const { waiter } of written) if (waiter !== null) this.#awaitingSync.push(waiter);
+      void this.#syncForWaiters();
+    }
+    this.#scheduleFlush();
+    this.onAppended?.(this.#logEndOffset);
+    if (!waitsForSync) for (const { waiter } of written) waiter?.resolve();
+  }
+
+  /** Runs `run` when all that is queued now is done; nothing is written meanwhile. */
+  #enqueueTask(run: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) {
+        reject(storageFault(this.#failure));
+        return;
+      }
+      this.#queue.push({ kind: 'task', run, waiter: { resolve, reject } });
+      this.#startWriting();
+    });
+  }
+
+  // Syncing
+
+  /** One fdatasync for all who wait for one; those who come meanwhile get the next. */
+  async #syncForWaiters(): Promise<void> {
+    if (this.#isSyncing) return;
+    this.#isSyncing = true;
+    try {
+      while (this.#awaitingSync.length > 0 && this.#failure === null) {
+        const waiters = this.#awaitingSync;
+        this.#awaitingSync = [];
+        try {
+          await this.#serially(() => this.#syncWritten());
+        } catch (error) {
+          for (const waiter of waiters) waiter.reject(storageFault(error));
+          throw error;
+        }
+        for (const waiter of waiters) waiter.resolve();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isSyncing = false;
+    }
+  }
+
+  #synced(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) {
+        reject(storageFault(this.#failure));
+        return;
+      }
+      this.#awaitingSync.push({ resolve, reject });
+      void this.#syncForWaiters();
+    });
+  }
+
+  /** Syncs, index files, cuts: one after another. */
+  #serially(work: () => Promise<void>): Promise<void> {
+    const run = this.#flushing.then(work);
+    this.#flushing = run.catch(() => {});
+    return run;
+  }
+
+  async #syncWritten(): Promise<void> {
+    if (this.#failure !== null) throw storageFault(this.#failure);
+    const end = this.#logEndOffset;
+    const records = this.#unsyncedRecords;
+    if (end > this.#recoveryPoint)
+      for (const [index, segment] of this.#segments.entries()) {
+        const isClosed = index < this.#segments.length - 1;
+        if (isClosed && segment.nextOffset <= this.#recoveryPoint) continue;
+        if (segment.baseOffset >= end) break;
+        await segment.sync();
+        // From now on a recovery trusts its indexes, so they must be as durable as its records.
+        if (isClosed && segment.nextOffset <= end) await segment.becomeInactive();
+      }
+    if (this.#isNewDirectory) await this.#syncNewDirectory();
+    if (this.#needsDirectorySync) {
+      this.#needsDirectorySync = false;
+      await this.#modules.disk.syncDirectory(this.directory);
+    }
+    if (end > this.#recoveryPoint) this.#recoveryPoint = end;
+    this.#unsyncedRecords = Math.max(0, this.#unsyncedRecords - records);
+  }
+
+  /** A partition's first records are safe only with the directory that they lie in. */
+  async #syncNewDirectory(): Promise<void> {
+    const { disk } = this.#modules;
+    const metadata = await disk.open(join(this.directory, metadataFileName), 'r+');
+    try {
+      await metadata.sync();
+    } finally {
+      await metadata.close();
+    }
+    await disk.syncDirectory(dirname(this.directory));
+    this.#isNewDirectory = false;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushTimer !== null || this.#isClosed) return;
+    this.#flushTimer = this.#modules.timers.setTimer(this.#config.flushMs ?? defaultFlushMs, () => {
+      this.#flushTimer = null;
+      this.flush().catch(() => {}); // `#fail` has told everybody
+    });
+  }
+
+  /** Syncs what is written, then brings the index files up to it. Rejects with STORAGE, and then for good. */
+  async flush(): Promise<void> {
+    if (this.#failure !== null) throw storageFault(this.#failure);
+    try {
+      await this.#serially(async () => {
+        await this.#syncWritten();
+        await this.#segments.at(-1)?.persistIndexes();
+      });
+    } catch (error) {
+      this.#fail(error);
+      throw storageFault(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null || this.#isClosed) return;
+    this.#failure = error;
+    this.#flushTimer?.cancel();
+    const fault = storageFault(error);
+    for (const { waiter } of this.#queue) waiter?.reject(fault);
+    for (const waiter of this.#awaitingSync) waiter.reject(fault);
+    this.#queue = [];
+    this.#awaitingSync = [];
+    this.#tail.clear();
+    this.#modules.logger.error({ err: error, directory: this.directory }, 'the log has failed and is out of service');
+    this.onFailed?.(error);
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#failure !== null) throw storageFault(this.#failure);
+    if (this.#isClosed) throw storageFault(new Error('the log is closed'));
+  }
+
+  // Reading
+
+  /**
+   * Whole batches from the one that holds `from` on, all of which end at or before `endOffset`: at most `maxBytes`, but
+   * at least one batch if `minOneBatch`. At once from memory where it can be, else a promise. Throws or rejects with
+   * OFFSET_OUT_OF_RANGE, STORAGE or SEGMENT_CORRUPT.
+   */
+  read(
+    from: Offset,
+    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
+  ): LogRead | Promise<LogRead> {
+    this.#refuseUnlessOpen();
+    const logEndOffset = this.#logEndOffset;
+    if (from < this.#logStartOffset || from > logEndOffset)
+      throw new BrokerError({
+        code: 'OFFSET_OUT_OF_RANGE',
+        asked: from,
+        logStartOffset: this.#logStartOffset,
+        logEndOffset,
+      });
+    const endOffset = earlier(limits.endOffset, logEndOffset);
+    if (from >= endOffset) return { chunks: [], byteLength: 0, nextOffset: from };
+    const cached = this.#tail.read(from, limits.maxBytes, endOffset, limits.minOneBatch);
+    if (cached !== null) {
+      const { chunks, byteLength, baseOffset, nextOffset } = cached;
+      return baseOffset === null ? { chunks, byteLength, nextOffset } : { chunks, byteLength, baseOffset, nextOffset };
+    }
+    return this.#readFromDisk(from, { ...limits, endOffset });
+  }
+
+  async #readFromDisk(
+    from: Offset,
+    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
+  ): Promise<LogRead> {
+    const cuts = this.#cuts;
+    try {
+      return await this.#readSegments(from, limits);
+    } catch (error) {
+      // A cut below the reader: what it wanted is gone, and nothing is wrong with the file.
+      if (cuts !== this.#cuts) return { chunks: [], byteLength: 0, nextOffset: from };
+      throw error;
+    }
+  }
+
+  async #readSegments(
+    from: Offset,
+    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
+  ): Promise<LogRead> {
+    const known = this.#positions.get(from);
+    this.#positions.delete(from);
+    for (let index = this.#segmentIndexOf(from); index < this.#segments.length; index++) {
+      const segment = this.#segments[index] as Segment;
+      if (segment.baseOffset >= limits.endOffset) break;
+      const position = known?.segment === segment ? known.position : null;
+      const read = await segment.read(from, limits, position, this.#config.indexIntervalBytes);
+      if (read.baseOffset !== null) {
+        this.#remember(read.nextOffset, segment, read.nextPosition);
+        const { bytes, baseOffset, nextOffset } = read;
+        return { chunks: [bytes], byteLength: bytes.length, baseOffset, nextOffset };
+      }
+      // Compaction can leave the end of a segment empty; anything else that was not given is past a limit.
+      if (read.nextPosition < segment.writtenBytes) break;
+    }
+    return { chunks: [], byteLength: 0, nextOffset: from };
+  }
+
+  #remember(nextOffset: Offset, segment: Segment, position: number): void {
+    this.#positions.set(nextOffset, { segment, position });
+    if (this.#positions.size <= rememberedPositions) return;
+    for (const oldest of this.#positions.keys()) {
+      this.#positions.delete(oldest);
+      return;
+    }
+  }
+
+  #segmentIndexOf(offset: Offset): number {
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#segments[middle] as Segment).baseOffset <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The first record, at or after the log start offset, that is as late as `timestampMs`; null where none is. */
+  async offsetForTimestamp(timestampMs: number): Promise<TimestampOffset | null> {
+    this.#refuseUnlessOpen();
+    const interval = this.#config.indexIntervalBytes;
+    for (const [index, segment] of [...this.#segments].entries()) {
+      if (segment.writtenBytes === 0) continue;
+      const isActive = index === this.#segments.length - 1;
+      const max = isActive ? segment.maxTimestampMs : (await segment.maxTimestamp(interval)).timestampMs;
+      if (max < timestampMs) continue;
+      const from = await segment.offsetBelowTimestamp(timestampMs, interval);
+      const found = await this.#firstRecord(segment, from, (batch) => header.maxTimestampOf(batch) >= timestampMs, {
+        timestampMs,
+      });
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** The first record that has the largest timestamp of the log; null for an empty log. */
+  async maxTimestampOffset(): Promise<TimestampOffset | null> {
+    this.#refuseUnlessOpen();
+    const interval = this.#config.indexIntervalBytes;
+    let best: { segment: Segment; timestampMs: number } | null = null;
+    for (const [index, segment] of [...this.#segments].entries()) {
+      if (segment.writtenBytes === 0) continue;
+      const isActive = index === this.#segments.length - 1;
+      const timestampMs = isActive ? segment.maxTimestampMs : (await segment.maxTimestamp(interval)).timestampMs;
+      if (timestampMs >= 0 && (best === null || timestampMs > best.timestampMs)) best = { segment, timestampMs };
+    }
+    if (best === null) return null;
+    const { segment, timestampMs } = best;
+    const from = await segment.offsetBelowTimestamp(timestampMs, interval);
+    return this.#firstRecord(segment, from, (batch) => header.maxTimestampOf(batch) === timestampMs, { timestampMs });
+  }
+
+  async #firstRecord(
+    segment: Segment,
+    from: Offset,
+    canHold: (batch: Buffer) => boolean,
+    wanted: { readonly timestampMs: number },
+  ): Promise<TimestampOffset | null> {
+    const position = await segment.positionBefore(from, this.#config.indexIntervalBytes);
+    const logStartOffset = this.#logStartOffset;
+    let found: TimestampOffset | null = null;
+    await segment.visitBatches(position, (batch) => {
+      if (header.lastOffsetOf(batch) < logStartOffset || !canHold(batch)) return undefined;
+      for (const record of recordsOf(batch, unpackLimit(this.#config.maxMessageBytes))) {
+        if (record.timestampMs < wanted.timestampMs || record.offset < logStartOffset) continue;
+        const { offset, timestampMs } = record;
+        found = { offset, timestampMs, leaderEpoch: header.partitionLeaderEpochOf(batch) };
+        return 'stop';
+      }
+      return undefined;
+    });
+    return found;
+  }
+
+  // Epochs, start and end
+
+  /** On becoming leader: the epoch begins at the log's end; durable when it resolves (I16). */
+  async startLeaderEpoch(epoch: LeaderEpoch): Promise<void> {
+    this.#refuseUnlessOpen();
+    const latest = this.epochs.latest();
+    assert(latest === null || epoch >= latest.epoch, 'leader epochs do not fall');
+    this.epochs.assign(epoch, this.#assignedEnd);
+    await this.#persistEpochs();
+  }
+
+  /** Drops epochs that begin at or after `endOffset`: a leader's that wrote nothing, before a follower appends. */
+  dropEpochsFrom(endOffset: Offset): void {
+    if (this.epochs.truncateFromEnd(endOffset)) void this.#persistEpochs();
+  }
+
+  #persistEpochs(): Promise<void> {
+    const entries = [...this.epochs.entries];
+    const persisted = this.#enqueueTask(() => writeEpochs(this.#modules.disk, this.directory, entries));
+    persisted.catch(() => {}); // `#fail` has told everybody; whoever awaits it is told too
+    return persisted;
+  }
+
+  /** Records below `offset` are not served any more; they leave the disk with their segments. */
+  raiseLogStart(offset: Offset): void {
+    if (offset <= this.#logStartOffset) return;
+    this.#logStartOffset = earlier(offset, this.#logEndOffset);
+    if (this.epochs.truncateFromStart(this.#logStartOffset)) void this.#persistEpochs();
+  }
+
+  /**
+   * Drops all batches that end beyond `end`, from the file, the indexes, the epochs and the producers; durable when it
+   * resolves. What was queued before is written first; nothing may be appended until it is done.
+   */
+  async truncateTo(end: Offset): Promise<void> {
+    this.#refuseUnlessOpen();
+    if (end < this.#logStartOffset) return this.truncateFullyAndStartAt(end);
+    if (end >= this.#assignedEnd) {
+      if (this.epochs.truncateFromEnd(this.#assignedEnd)) await this.#persistEpochs();
+      return;
+    }
+    await this.#cut(async () => {
+      await this.#lowerRecoveryPoint(end);
+      for (let last = this.#segments.at(-1); last !== undefined; last = this.#segments.at(-1)) {
+        if (last.baseOffset < end || this.#segments.length === 1) break;
+        this.#segments.pop();
+        await last.deleteFiles();
+      }
+      const last = this.#segments.at(-1) as Segment;
+      const kept =
+        last.writtenBytes === 0 ? last.baseOffset : await last.truncateTo(end, this.#config.indexIntervalBytes);
+      await this.#modules.disk.syncDirectory(this.directory);
+      await this.#endAt(kept);
+    });
+  }
+
+  /** Drops everything; the next batch gets offset `start`. Durable when it resolves. */
+  async truncateFullyAndStartAt(start: Offset): Promise<void> {
+    this.#refuseUnlessOpen();
+    await this.#cut(async () => {
+      const { disk, clock } = this.#modules;
+      await this.#lowerRecoveryPoint(offsetZero);
+      for (const segment of this.#segments.splice(0).reverse()) await segment.deleteFiles();
+      const fresh = new Segment(this.directory, start, clock.wallMs(), disk);
+      fresh.becomeNew();
+      this.#segments.push(fresh);
+      // The empty file's name is what says where the log begins.
+      await fresh.fileForWriting();
+      await disk.syncDirectory(this.directory);
+      this.epochs.clear();
+      this.#logStartOffset = start;
+      await this.#endAt(start);
+    });
+  }
+
+  #cut(work: () => Promise<void>): Promise<void> {
+    this.#isCutting = true;
+    this.#cuts++;
+    return this.#enqueueTask(() => this.#serially(work)).finally(() => {
+      this.#isCutting = false;
+    });
+  }
+
+  /** A recovery point beyond the log's end would make the next recovery cry corruption. */
+  async #lowerRecoveryPoint(end: Offset): Promise<void> {
+    if (this.#recoveryPoint <= end) return;
+    this.#recoveryPoint = end;
+    await this.onRecoveryPointLowered?.();
+  }
+
+  async #endAt(end: Offset): Promise<void> {
+    this.#tail.clear();
+    this.#positions.clear();
+    this.#assignedEnd = end;
+    this.#logEndOffset = end;
+    if (this.#logStartOffset > end) this.#logStartOffset = end;
+    this.#recoveryPoint = end;
+    this.#unsyncedRecords = 0;
+    this.epochs.truncateFromEnd(end);
+    await writeEpochs(this.#modules.disk, this.directory, this.epochs.entries);
+    if (this.#producersSavedAt > end) this.#producersSavedAt = -1;
+    await this.#rebuildProducers(end);
+  }
+
+  async #rebuildProducers(end: Offset): Promise<void> {
+    const { disk, clock } = this.#modules;
+    const { producers, savedAt } = await recoverProducers(
+      this.#segments,
+      await listPartitionFiles(disk, this.directory),
+      end,
+      {
+        directory: this.directory,
+        indexIntervalBytes: this.#config.indexIntervalBytes,
+        producerIdExpirationMs: this.#config.producerIdExpirationMs,
+        nowMs: clock.wallMs(),
+      },
+      this.#modules,
+    );
+    this.#producers = producers;
+    this.#producersSavedAt = savedAt;
+  }
+
+  // Producer snapshots
+
+  /** State as it is now, that is before `at`; its files follow in the queue's order. */
+  #saveProducersInQueue(at: Offset): void {
+    const save = this.#producerFilesAt(at);
+    this.#enqueueTask(save).catch(() => {});
+  }
+
+  #producerFilesAt(at: Offset): () => Promise<void> {
+    this.#producers.expire(this.#modules.clock.wallMs(), this.#config.producerIdExpirationMs);
+    const entries = [...this.#producers.entries];
+    const kafka = encodeKafkaSnapshot(entries);
+    const ours = entries.length === 0 ? null : encodeProducers(entries);
+    return async () => {
+      const { disk } = this.#modules;
+      const path = (suffix: string): string => join(this.directory, segmentFileName(at, suffix));
+      if (ours !== null) await writeDerivedFile(disk, path('.producers'), ours);
+      await writeDerivedFile(disk, path('.snapshot'), kafka);
+      this.#producersSavedAt = at;
+    };
+  }
+
+  // The end
+
+  /** Writes what is queued, syncs it, leaves all that a quick start needs, and closes the files. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#failure === null) {
+      await this.#enqueueTask(async () => {});
+      this.#segments.at(-1)?.noteFinalTimestamp();
+      await this.flush();
+      if (this.#producersSavedAt !== this.#logEndOffset && this.#logEndOffset > 0)
+        await this.#producerFilesAt(this.#logEndOffset)();
+    }
+    await this.#release();
+  }
+
+  /** As a kill -9: files are closed, nothing more is written. */
+  abandon(): void {
+    void this.#release();
+  }
+
+  async #release(): Promise<void> {
+    this.#isClosed = true;
+    this.#flushTimer?.cancel();
+    this.#flushTimer = null;
+    const fault = storageFault(new Error('the log is closed'));
+    for (const { waiter } of this.#queue) waiter?.reject(fault);
+    for (const waiter of this.#awaitingSync) waiter.reject(fault);
+    this.#queue = [];
+    this.#awaitingSync = [];
+    this.#failure ??= new Error('the log is closed');
+    this.#tail.clear();
+    // A descriptor that is closed under a running write may be another file's by the time it runs.
+    await this.#writing;
+    await this.#flushing;
+    for (const segment of this.#segments) await segment.close().catch(() => {});
+  }
+}
+
+const noFiles: PartitionFiles = {
+  segments: [],
+  kafkaSnapshots: [],
+  producerFiles: [],
+  leftOvers: [],
+  hasMetadata: false,
+  hasEpochs: false,
+};
+
+/** The directory's files, or null when it had to be made. Throws ForeignDirectoryError. */
+async function existingFiles(disk: Disk, { directory, topicId }: OpenOptions): Promise<PartitionFiles | null> {
+  let files: PartitionFiles | null = null;
+  try {
+    files = await listPartitionFiles(disk, directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await disk.makeDirectory(directory);
+  }
+  const found = files?.hasMetadata === true ? await readPartitionMetadata(disk, directory) : null;
+  if (found === topicId) return files;
+  // An empty directory is one whose making was cut short.
+  if (files !== null && (files.hasMetadata || files.segments.length > 0))
+    throw new ForeignDirectoryError(directory, found);
+  await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(topicId)));
+  return null;
+}
+
+const limitsOf = (config: LogConfig): BatchLimits => ({ ...config, isCompacted: config.cleanupPolicy.compact });
+
+function storageFault(error: unknown): BrokerError {
+  if (error instanceof BrokerError) return error;
+  return new BrokerError({ code: 'STORAGE', reason: (error as Error).message });
+}
+
+function followerProblem(
+  batch: Buffer,
+  expected: number,
+  epochBefore: LeaderEpoch,
+  maxLeaderEpoch: LeaderEpoch,
+  allowsGaps: boolean,
+): string | null {
+  const base = header.baseOffsetOf(batch);
+  const epoch = header.partitionLeaderEpochOf(batch);
+  if (allowsGaps ? base < expected : base !== expected) return `base offset ${base}, the log ends at ${expected}`;
+  if (header.lastOffsetDeltaOf(batch) < 0) return 'a batch ends before it begins';
+  if (epoch > maxLeaderEpoch) return `leader epoch ${epoch} is above the session's ${maxLeaderEpoch}`;
+  if (epoch < epochBefore) return `leader epoch ${epoch} after ${epochBefore}`;
+  if (!hasValidCrc(batch)) return 'the CRC-32C of a batch does not match its bytes';
+  return null;
+}
