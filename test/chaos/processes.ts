@@ -3,6 +3,7 @@
  *
  *     node test/chaos/processes.ts start 3      fresh data; prints «node N host:port pid P» once all answer
  *     node test/chaos/processes.ts kill N       kill -9
+ *     node test/chaos/processes.ts pause N      SIGSTOP; resume N: SIGCONT
  *     node test/chaos/processes.ts restart N    starts broker N again with the data it had; returns at once
  *     node test/chaos/processes.ts stop         stops everything, removes the data
  *
@@ -131,10 +132,10 @@ async function waitForBrokers(bootstrap: string, brokers: number, dir: string, p
   }
 }
 
-function kill(id: number, { dir }: Place): void {
+function signal(id: number, dir: string, name: NodeJS.Signals): void {
   const pid = pidOf(brokerHome(dir, id));
   if (pid === null) throw new Error(`broker ${id} was never started in ${dir}`);
-  process.kill(pid, 'SIGKILL');
+  process.kill(pid, name);
 }
 
 /** SIGTERM to brokers, then etcd; after ten seconds SIGKILL. Then the data goes. */
@@ -143,7 +144,11 @@ async function stop({ dir }: Place): Promise<void> {
   const homes = readdirSync(dir).sort((a, b) => Number(a.startsWith('etcd')) - Number(b.startsWith('etcd')));
   for (const kind of ['node', 'etcd']) {
     const pids = homes.filter((home) => home.startsWith(kind)).flatMap((home) => pidOf(join(dir, home)) ?? []);
-    for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGTERM');
+    for (const pid of pids)
+      if (isAlive(pid)) {
+        process.kill(pid, 'SIGTERM');
+        process.kill(pid, 'SIGCONT');
+      }
     for (let left = 500; left > 0 && pids.some(isAlive); left--) await sleepMs(20);
     for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   }
@@ -172,7 +177,14 @@ inPlace(program.command('start'))
     [],
   )
   .action(start);
-inPlace(program.command('kill')).argument('<id>', 'the broker', Number).action(kill);
+for (const [name, signalName] of [
+  ['kill', 'SIGKILL'],
+  ['pause', 'SIGSTOP'],
+  ['resume', 'SIGCONT'],
+] as const)
+  inPlace(program.command(name))
+    .argument('<id>', 'the broker', Number)
+    .action((id: number, { dir }: Place) => signal(id, dir, signalName));
 inPlace(program.command('restart'))
   .argument('<id>', 'the broker', Number)
   .action((id: number, { dir }: Place) => console.log(`pid ${launchBroker(dir, id)}`));
