@@ -222,9 +222,9 @@ class Term implements ControllerContext {
     this.#fenceCondemned();
     for (const [id, report] of this.#reports) this.#followReport(id, report);
     this.#keeper.pump();
-    this.#recovery.pump();
     this.#isrs.pump();
     this.#admin.pump();
+    this.#recovery.pump();
     this.#maybeProve();
   }
 

@@ -103,6 +103,7 @@ export class Election {
     this.#controller = controller;
     this.#seen = at;
     const version = controller?.modRevision ?? noRevision;
+    if (this.#retry && this.#retry.against !== version) this.#retry = null;
     // A successor clears its predecessor's name; the end of the key does not.
     if (controller && this.#dead && version !== this.#dead.controllerEpoch && !this.#isSelf(controller))
       this.#dead = null;
