@@ -228,8 +228,13 @@ export class PartitionLog {
   get recoveryPoint(): Offset {
     return this.#recoveryPoint;
   }
-  get failure(): unknown {
-    return this.#failure;
+  /** A write or a sync has failed: what the files hold is known only when the log is opened again. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
+  }
+  /** Why nothing can be done any more, or null. */
+  get #stopped(): unknown {
+    return this.#failure ?? (this.#isClosed ? new Error('the log is closed') : null);
   }
   get config(): LogConfig {
     return this.#config;
@@ -409,7 +414,7 @@ export class PartitionLog {
 
   async #writeQueued(): Promise<void> {
     try {
-      while (this.#queue.length > 0 && this.#failure === null) {
+      while (this.#queue.length > 0 && this.#stopped === null) {
         const [first] = this.#queue;
         if (first === undefined) break;
         if (first.kind === 'task') {
@@ -448,7 +453,7 @@ export class PartitionLog {
       await file.truncate(position).catch(() => {});
       throw error;
     }
-    if (this.#failure !== null) return;
+    if (this.#stopped !== null) return;
     segment.onWritten(byteLength);
     const written = this.#queue.splice(0, count) as QueuedBatches[];
     this.#onWritten(written);
@@ -474,8 +479,8 @@ export class PartitionLog {
   /** Runs `run` when all that is queued now is done; nothing is written meanwhile. */
   #enqueueTask(run: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#failure !== null) {
-        reject(storageFault(this.#failure));
+      if (this.#stopped !== null) {
+        reject(storageFault(this.#stopped));
         return;
       }
       this.#queue.push({ kind: 'task', run, waiter: { resolve, reject } });
@@ -490,7 +495,7 @@ export class PartitionLog {
     if (this.#isSyncing) return;
     this.#isSyncing = true;
     try {
-      while (this.#awaitingSync.length > 0 && this.#failure === null) {
+      while (this.#awaitingSync.length > 0 && this.#stopped === null) {
         const waiters = this.#awaitingSync;
         this.#awaitingSync = [];
         try {
@@ -510,8 +515,8 @@ export class PartitionLog {
 
   #synced(): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#failure !== null) {
-        reject(storageFault(this.#failure));
+      if (this.#stopped !== null) {
+        reject(storageFault(this.#stopped));
         return;
       }
       this.#awaitingSync.push({ resolve, reject });
@@ -527,7 +532,7 @@ export class PartitionLog {
   }
 
   async #syncWritten(): Promise<void> {
-    if (this.#failure !== null) throw storageFault(this.#failure);
+    if (this.#stopped !== null) throw storageFault(this.#stopped);
     const end = this.#logEndOffset;
     const records = this.#unsyncedRecords;
     if (end > this.#recoveryPoint)
@@ -571,7 +576,7 @@ export class PartitionLog {
 
   /** Syncs what is written, then brings the index files up to it. Rejects with STORAGE, and then for good. */
   async flush(): Promise<void> {
-    if (this.#failure !== null) throw storageFault(this.#failure);
+    if (this.#stopped !== null) throw storageFault(this.#stopped);
     try {
       await this.#serially(async () => {
         await this.#syncWritten();
@@ -598,8 +603,7 @@ export class PartitionLog {
   }
 
   #refuseUnlessOpen(): void {
-    if (this.#failure !== null) throw storageFault(this.#failure);
-    if (this.#isClosed) throw storageFault(new Error('the log is closed'));
+    if (this.#stopped !== null) throw storageFault(this.#stopped);
   }
 
   // Reading
@@ -894,22 +898,23 @@ export class PartitionLog {
   /** Writes what is queued, syncs it, leaves all that a quick start needs, and closes the files. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    if (this.#failure === null) {
+    if (this.#stopped === null) {
       await this.#enqueueTask(async () => {});
       this.#segments.at(-1)?.noteFinalTimestamp();
       await this.flush();
       if (this.#producersSavedAt !== this.#logEndOffset && this.#logEndOffset > 0)
         await this.#producerFilesAt(this.#logEndOffset)();
     }
-    await this.#release();
+    await this.release();
   }
 
   /** As a kill -9: files are closed, nothing more is written. */
   abandon(): void {
-    void this.#release();
+    void this.release();
   }
 
-  async #release(): Promise<void> {
+  /** As `abandon`, and resolves when the files are closed. */
+  async release(): Promise<void> {
     this.#isClosed = true;
     this.#flushTimer?.cancel();
     this.#flushTimer = null;
@@ -918,7 +923,6 @@ export class PartitionLog {
     for (const waiter of this.#awaitingSync) waiter.reject(fault);
     this.#queue = [];
     this.#awaitingSync = [];
-    this.#failure ??= new Error('the log is closed');
     this.#tail.clear();
     // A descriptor that is closed under a running write may be another file's by the time it runs.
     await this.#writing;

@@ -1,0 +1,483 @@
+/**
+ * One data directory of a broker: whose is it, how did the last run end, and which logs lie in it?
+ *
+ *     open    lock ─► files at the root ─► lastStop            nothing is written yet
+ *     join    cluster, broker and revision match ─► clean-shutdown mark gone, boot id noted
+ *     openLog … checkpoints every minute …
+ *     close   logs closed ─► checkpoints ─► clean-shutdown mark, last of all and only if no write has failed
+ */
+import { join } from 'node:path';
+import type { Clock, Timer, Timers } from '../env/clock.ts';
+import type { Disk } from '../env/disk.ts';
+import type { Logger } from '../env/logger.ts';
+import type { Random } from '../env/random.ts';
+import {
+  type BrokerEpoch,
+  type BrokerId,
+  noBrokerEpoch,
+  noLeaderEpoch,
+  type Offset,
+  offsetZero,
+  type Revision,
+  revision,
+  type TopicId,
+} from '../model/brands.ts';
+import { partitionKey } from '../model/topic-partition.ts';
+import { formatOffsets, parseOffsets, readTextFile } from './checkpoint-file.ts';
+import * as files from './directory-files.ts';
+import type { LogConfig } from './log-config.ts';
+import { ForeignDirectoryError, type LastStop, PartitionLog } from './partition-log.ts';
+import { TailCache } from './tail-cache.ts';
+
+export type LogDirectoryProblem =
+  /** Another process holds the lock. */
+  | 'LOCKED'
+  /** Files of another cluster or another broker. */
+  | 'FOREIGN'
+  /** The metadata store knows less than this broker has seen: an old backup. */
+  | 'STORE_BEHIND'
+  /** A file at the root that cannot be made again is damaged. */
+  | 'DAMAGED';
+
+/** The broker must not start on this directory; the message tells the operator why. */
+export class LogDirectoryError extends Error {
+  override name = 'LogDirectoryError';
+  readonly problem: LogDirectoryProblem;
+  constructor(problem: LogDirectoryProblem, message: string) {
+    super(message);
+    this.problem = problem;
+  }
+}
+
+export interface LogDirectoryOptions {
+  readonly path: string;
+  /** Newest bytes of all partitions that are kept in memory; 64 MiB where absent. */
+  readonly tailCacheBytes?: number;
+}
+
+export interface LogDirectoryModules {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface LogToOpen {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly config: LogConfig;
+}
+
+const defaultTailCacheBytes = 64 << 20;
+/** Kafka's `log.flush.offset.checkpoint.interval.ms`. */
+const checkpointPeriodMs = 60_000;
+/** How long a removed partition stays on the disk, Kafka's `file.delete.delay.ms`. */
+const deleteDelayMs = 60_000;
+const revisionDelayMs = 1_000;
+/** Logs that are opened or closed at once. */
+const parallelLogs = 16;
+
+export class LogDirectory {
+  readonly path: string;
+  readonly directoryId: string;
+  readonly lastStop: LastStop;
+  /** As the clean-shutdown mark says; -1 after any other stop. */
+  readonly previousBrokerEpoch: BrokerEpoch;
+  /** Bytes of the newest records, shared by all logs. */
+  readonly tailCache: TailCache;
+  readonly #modules: LogDirectoryModules;
+  readonly #lock: { release(): Promise<void> };
+  readonly #meta: files.MetaProperties | null;
+  readonly #bootId: string;
+  readonly #logs = new Map<string, PartitionLog>();
+  readonly #recoveryPoints: Map<string, Offset>;
+  readonly #logStarts: Map<string, Offset>;
+  readonly #highWatermarks: Map<string, files.HighWatermark>;
+  readonly #kafkaHighWatermarks: Map<string, Offset>;
+  /** Directories of partitions that were there when this run began. */
+  readonly #found: Set<string>;
+  #highestRevision: Revision;
+  #savedRevision: Revision;
+  #timers: Timer[] = [];
+  #revisionTimer: Timer | null = null;
+  #checkpointing: Promise<void> | null = null;
+  #nextCheckpoint: Promise<void> | null = null;
+  #openSlots = parallelLogs;
+  readonly #waitingForSlot: (() => void)[] = [];
+  #isEnded = false;
+  #hasFailed = false;
+
+  /** Takes the lock and reads what is there. Throws LogDirectoryError; writes nothing but the lock. */
+  static async open(options: LogDirectoryOptions, modules: LogDirectoryModules): Promise<LogDirectory> {
+    const { disk } = modules;
+    const { path } = options;
+    await disk.makeDirectory(path);
+    const lock = await lockOf(disk, path);
+    try {
+      return new LogDirectory(options, modules, lock, await readRoot(disk, path, modules.logger));
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(
+    { path, tailCacheBytes }: LogDirectoryOptions,
+    modules: LogDirectoryModules,
+    lock: { release(): Promise<void> },
+    root: Root,
+  ) {
+    this.path = path;
+    this.#modules = modules;
+    this.#lock = lock;
+    this.#meta = root.meta;
+    this.#bootId = root.bootId;
+    this.directoryId = root.meta?.directoryId ?? modules.random.bytes(16).toString('base64url');
+    this.previousBrokerEpoch = root.cleanEpoch ?? noBrokerEpoch;
+    this.lastStop = lastStopOf(root);
+    this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
+    this.#recoveryPoints = root.recoveryPoints;
+    this.#logStarts = root.logStarts;
+    this.#highWatermarks = root.highWatermarks;
+    this.#kafkaHighWatermarks = root.kafkaHighWatermarks;
+    this.#found = new Set(root.names);
+    this.#highestRevision = root.revision;
+    this.#savedRevision = root.revision;
+  }
+
+  /** Every log that is open. */
+  get logs(): Iterable<PartitionLog> {
+    return this.#logs.values();
+  }
+
+  /**
+   * This run begins: from here on a stop is no clean one until `close`. Throws LogDirectoryError, having written
+   * nothing, when the files belong to another cluster or broker, or when the store has lost revisions (I4).
+   */
+  async join(clusterId: string, brokerId: BrokerId, storeRevision: Revision): Promise<void> {
+    const { disk, timers } = this.#modules;
+    if (this.#meta !== null && this.#meta.clusterId !== clusterId)
+      throw new LogDirectoryError(
+        'FOREIGN',
+        `${this.path} holds data of cluster ${this.#meta.clusterId}, this broker belongs to ${clusterId}`,
+      );
+    if (this.#meta !== null && this.#meta.nodeId !== brokerId)
+      throw new LogDirectoryError(
+        'FOREIGN',
+        `${this.path} holds data of broker ${this.#meta.nodeId}, this broker has node.id ${brokerId}`,
+      );
+    if (storeRevision < this.#highestRevision)
+      throw new LogDirectoryError(
+        'STORE_BEHIND',
+        `the metadata store is at revision ${storeRevision}, this broker has seen ${this.#highestRevision}: was an old backup restored?`,
+      );
+    if (this.#meta === null)
+      await disk.replaceFile(
+        join(this.path, files.metaPropertiesName),
+        files.formatMetaProperties({ clusterId, nodeId: brokerId, directoryId: this.directoryId }),
+      );
+    await disk.replaceFile(join(this.path, files.bootName), this.#bootId);
+    await disk.remove(join(this.path, files.cleanShutdownName));
+    await disk.syncDirectory(this.path);
+    this.#timers.push(
+      timers.setRepeatingTimer(checkpointPeriodMs, () => {
+        this.checkpointRecoveryPoints().catch((error: unknown) => this.#warn(error, 'recovery points were not saved'));
+      }),
+    );
+    for (const name of this.#found) if (name.endsWith('-delete')) this.#deleteLater(join(this.path, name), 0);
+  }
+
+  // Logs
+
+  /**
+   * Opens the log of a partition, or makes it. A directory of another topic id is renamed and kept (I24). Rejects with
+   * SEGMENT_CORRUPT where the log is damaged: it stays as it is, and this partition out of service.
+   */
+  async openLog({ topic, topicId, partition, config }: LogToOpen): Promise<PartitionLog> {
+    const name = `${topic}-${partition}`;
+    await this.#takeSlot();
+    try {
+      const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
+      log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
+      this.#logs.set(partitionKey(topicId, partition), log);
+      return log;
+    } finally {
+      this.#giveSlot();
+    }
+  }
+
+  async #openInDirectory(name: string, options: LogToOpen): Promise<PartitionLog> {
+    const isOld = this.#found.has(name);
+    const directory = join(this.path, name);
+    const logStartOffset = (isOld ? this.#logStarts.get(name) : undefined) ?? offsetZero;
+    try {
+      return await PartitionLog.open(
+        {
+          ...options,
+          directory,
+          logStartOffset,
+          recoveryPoint: (isOld ? this.#recoveryPoints.get(name) : undefined) ?? offsetZero,
+          lastStop: isOld ? this.lastStop : 'clean',
+          tailCache: this.tailCache,
+        },
+        this.#modules,
+      );
+    } catch (error) {
+      if (!(error instanceof ForeignDirectoryError)) throw error;
+      const stray = `${directory}.${this.#newName()}-stray`;
+      this.#modules.logger.warn(
+        { directory, keptAs: stray, topicId: error.found },
+        'files of another topic were set aside',
+      );
+      await this.#modules.disk.rename(directory, stray);
+      await this.#modules.disk.syncDirectory(this.path);
+      this.#found.delete(name);
+      return this.#openInDirectory(name, options);
+    }
+  }
+
+  /** The partition is no longer this broker's: out of the way at once, off the disk after a minute. */
+  async removeLog(log: PartitionLog): Promise<void> {
+    const name = `${log.topic}-${log.partition}`;
+    const key = partitionKey(log.topicId, log.partition);
+    if (this.#logs.get(key) === log) this.#logs.delete(key);
+    this.#highWatermarks.delete(key);
+    this.#recoveryPoints.delete(name);
+    this.#logStarts.delete(name);
+    this.#kafkaHighWatermarks.delete(name);
+    this.#found.delete(name);
+    await log.release();
+    const removed = join(this.path, `${name}.${this.#newName()}-delete`);
+    await this.#modules.disk.rename(log.directory, removed);
+    await this.#modules.disk.syncDirectory(this.path);
+    this.#deleteLater(removed, deleteDelayMs);
+  }
+
+  #newName(): string {
+    return this.#modules.random.bytes(16).toString('hex');
+  }
+
+  #deleteLater(directory: string, delayMs: number): void {
+    const { timers, disk } = this.#modules;
+    this.#timers.push(
+      timers.setTimer(delayMs, () => {
+        disk.removeDirectory(directory).catch((error: unknown) => this.#warn(error, 'a removed log is still there'));
+      }),
+    );
+  }
+
+  async #takeSlot(): Promise<void> {
+    if (this.#openSlots > 0) this.#openSlots--;
+    else await new Promise<void>((resolve) => this.#waitingForSlot.push(resolve));
+  }
+
+  #giveSlot(): void {
+    const next = this.#waitingForSlot.shift();
+    if (next === undefined) this.#openSlots++;
+    else next();
+  }
+
+  // High watermarks
+
+  /** As last saved, with the leader epoch it was learned under (I15); never beyond the end of a log that is open. */
+  highWatermarkOf(topicId: TopicId, partition: number): files.HighWatermark {
+    const key = partitionKey(topicId, partition);
+    const log = this.#logs.get(key);
+    const name = log === undefined ? '' : `${log.topic}-${log.partition}`;
+    const kafka = this.#found.has(name) ? this.#kafkaHighWatermarks.get(name) : undefined;
+    const saved = this.#highWatermarks.get(key) ?? { highWatermark: kafka ?? offsetZero, leaderEpoch: noLeaderEpoch };
+    const lowest = log?.logStartOffset ?? offsetZero;
+    const highest = log?.logEndOffset ?? saved.highWatermark;
+    const highWatermark = Math.max(lowest, Math.min(saved.highWatermark, highest)) as Offset;
+    return { highWatermark, leaderEpoch: saved.leaderEpoch };
+  }
+
+  /** Saves them all: Kafka's checkpoint by topic name, ours by topic id with the epochs. */
+  async checkpointHighWatermarks(
+    all: readonly (files.HighWatermark & { readonly log: PartitionLog })[],
+  ): Promise<void> {
+    if (this.#isEnded) return;
+    for (const { log, highWatermark, leaderEpoch } of all) {
+      this.#highWatermarks.set(partitionKey(log.topicId, log.partition), { highWatermark, leaderEpoch });
+      this.#kafkaHighWatermarks.set(`${log.topic}-${log.partition}`, highWatermark);
+    }
+    const { disk } = this.#modules;
+    await disk.replaceFile(
+      join(this.path, files.highWatermarkEpochName),
+      files.formatHighWatermarks(this.#highWatermarks),
+    );
+    await disk.replaceFile(join(this.path, files.highWatermarkName), formatOffsets(this.#kafkaHighWatermarks));
+  }
+
+  // Recovery points and log starts
+
+  /** Saves how far each log is synced. Whoever asks while one is being saved gets the next, which has it all. */
+  checkpointRecoveryPoints(): Promise<void> {
+    if (this.#checkpointing === null) {
+      this.#checkpointing = this.#saveRecoveryPoints().finally(() => {
+        this.#checkpointing = null;
+      });
+      return this.#checkpointing;
+    }
+    this.#nextCheckpoint ??= this.#checkpointing
+      .catch(() => {})
+      .then(() => {
+        this.#nextCheckpoint = null;
+        return this.checkpointRecoveryPoints();
+      });
+    return this.#nextCheckpoint;
+  }
+
+  async #saveRecoveryPoints(): Promise<void> {
+    if (this.#isEnded) return;
+    for (const log of this.#logs.values()) {
+      const name = `${log.topic}-${log.partition}`;
+      this.#found.add(name);
+      this.#recoveryPoints.set(name, log.recoveryPoint);
+      if (log.logStartOffset > log.firstSegmentOffset) this.#logStarts.set(name, log.logStartOffset);
+      else this.#logStarts.delete(name);
+    }
+    const { disk } = this.#modules;
+    // A start that is too low serves a few records too many; a recovery point without its start would be worse.
+    await disk.replaceFile(join(this.path, files.logStartName), formatOffsets(this.#logStarts));
+    await disk.replaceFile(join(this.path, files.recoveryPointName), formatOffsets(this.#recoveryPoints));
+  }
+
+  // Metadata revision
+
+  /** The store has shown this revision; saved within a second (I4). */
+  noteRevision(seen: Revision): void {
+    if (seen <= this.#highestRevision) return;
+    this.#highestRevision = seen;
+    if (this.#revisionTimer !== null || this.#isEnded) return;
+    this.#revisionTimer = this.#modules.timers.setTimer(revisionDelayMs, () => {
+      this.#revisionTimer = null;
+      this.#saveRevision().catch((error: unknown) => this.#warn(error, 'the metadata revision was not saved'));
+    });
+  }
+
+  async #saveRevision(): Promise<void> {
+    if (this.#isEnded || this.#savedRevision === this.#highestRevision) return;
+    const seen = this.#highestRevision;
+    await this.#modules.disk.replaceFile(join(this.path, files.revisionName), `${seen}\n`);
+    this.#savedRevision = seen;
+  }
+
+  #warn(error: unknown, message: string): void {
+    if (!this.#isEnded) this.#modules.logger.warn({ err: error, directory: this.path }, message);
+  }
+
+  // The end
+
+  /**
+   * Closes all logs and leaves what a quick start needs; the clean-shutdown mark carries `brokerEpoch` and is written
+   * only if no write has failed [KAFKA-13773].
+   */
+  async close(brokerEpoch: BrokerEpoch): Promise<void> {
+    if (this.#isEnded) return;
+    const open = [...this.#logs.values()];
+    const closing = open.map(async (log) => {
+      await this.#takeSlot();
+      try {
+        await log.close();
+        if (log.hasFailed) this.#hasFailed = true;
+      } catch (error) {
+        this.#hasFailed = true;
+        this.#warn(error, 'a log could not be closed');
+      } finally {
+        this.#giveSlot();
+      }
+    });
+    await Promise.all(closing);
+    try {
+      await this.checkpointRecoveryPoints();
+      await this.#saveRevision();
+      const { disk } = this.#modules;
+      if (!this.#hasFailed)
+        await disk.replaceFile(join(this.path, files.cleanShutdownName), files.formatCleanShutdown(brokerEpoch));
+    } finally {
+      await this.#end();
+    }
+  }
+
+  /** As a kill -9: nothing more is written. */
+  async abandon(): Promise<void> {
+    if (this.#isEnded) return;
+    for (const log of this.#logs.values()) log.abandon();
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#isEnded = true;
+    this.#revisionTimer?.cancel();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers = [];
+    await Promise.all([...this.#logs.values()].map((log) => log.release()));
+    await this.#lock.release();
+  }
+}
+
+interface Root {
+  readonly names: readonly string[];
+  readonly meta: files.MetaProperties | null;
+  readonly cleanEpoch: BrokerEpoch | null;
+  readonly bootId: string;
+  readonly lastBootId: string | null;
+  readonly revision: Revision;
+  readonly recoveryPoints: Map<string, Offset>;
+  readonly logStarts: Map<string, Offset>;
+  readonly highWatermarks: Map<string, files.HighWatermark>;
+  readonly kafkaHighWatermarks: Map<string, Offset>;
+}
+
+async function lockOf(disk: Disk, path: string): Promise<{ release(): Promise<void> }> {
+  try {
+    return await disk.lock(join(path, files.lockName));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+    throw new LogDirectoryError('LOCKED', `${path} is in use: ${(error as Error).message}`);
+  }
+}
+
+async function readRoot(disk: Disk, path: string, logger: Logger): Promise<Root> {
+  const names = await disk.list(path);
+  const text = (name: string): Promise<string | null> =>
+    names.includes(name) ? readTextFile(disk, join(path, name)) : Promise.resolve(null);
+  /** What can be done without: damage is as good as absence. */
+  const derived = async <Value>(name: string, parse: (text: string) => Value | null): Promise<Value | null> => {
+    const content = await text(name);
+    const value = content === null ? null : parse(content);
+    if (content !== null && value === null) logger.warn({ file: join(path, name) }, 'a damaged file is not used');
+    return value;
+  };
+  const metaText = await text(files.metaPropertiesName);
+  const meta = metaText === null ? null : files.parseMetaProperties(metaText);
+  if (metaText !== null && meta === null)
+    throw new LogDirectoryError(
+      'DAMAGED',
+      `${join(path, files.metaPropertiesName)} lacks cluster.id, node.id or directory.id`,
+    );
+  const parseRevision = (content: string): Revision | null =>
+    /^\d{1,16}\s*$/.test(content) ? revision(Number(content)) : null;
+  return {
+    names,
+    meta,
+    cleanEpoch: await derived(files.cleanShutdownName, files.parseCleanShutdown),
+    bootId: ((await readTextFile(disk, files.bootIdPath)) ?? '').trim(),
+    lastBootId: await text(files.bootName),
+    revision: (await derived(files.revisionName, parseRevision)) ?? revision(0),
+    recoveryPoints: (await derived(files.recoveryPointName, parseOffsets)) ?? new Map(),
+    logStarts: (await derived(files.logStartName, parseOffsets)) ?? new Map(),
+    highWatermarks: (await derived(files.highWatermarkEpochName, files.parseHighWatermarks)) ?? new Map(),
+    kafkaHighWatermarks: (await derived(files.highWatermarkName, parseOffsets)) ?? new Map(),
+  };
+}
+
+/** replication-invariants §2.2. A directory without a past is lossy: whatever was here is gone. */
+function lastStopOf({ meta, cleanEpoch, bootId, lastBootId }: Root): LastStop {
+  if (meta === null) return 'lossy';
+  if (cleanEpoch !== null) return 'clean';
+  return bootId !== '' && lastBootId?.trim() === bootId ? 'killed' : 'lossy';
+}
