@@ -9,7 +9,7 @@
  *   └──────────────────────────────────┘
  *   then 100 more each, several at once, after the first is committed
  */
-import type { BrokerId, TopicId } from '../model/brands.ts';
+import { type BrokerId, noRevision, type TopicId } from '../model/brands.ts';
 import { type BrokerRecord, encodeValue, keys, type PartitionRecord } from '../model/metadata-schema.ts';
 import { partitionKey, type TopicPartition } from '../model/topic-partition.ts';
 import type { TxnDone } from './control-view.ts';
@@ -65,6 +65,9 @@ export class PartitionKeeper {
 
   /** Whether any record still names this fenced broker where a new start of it must not be found (I5). */
   isStillNamed(id: BrokerId): boolean {
+    // A topic created just before the fence may not be in the image yet; what comes later compares the fenced record.
+    const fencedAt = this.#context.view.broker(id)?.modRevision ?? noRevision;
+    if (this.#context.view.image.revision < fencedAt) return true;
     let isNamed = false;
     const isLossy = this.#lossyNow().has(id);
     for (const { topicId, partition, record } of this.#context.view.partitions()) {

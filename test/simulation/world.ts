@@ -7,7 +7,15 @@ import { type ControlOptions, defaultControlOptions } from '../../src/controller
 import type { ControllerOptions } from '../../src/controller/controller-state.ts';
 import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
 import { changePartition } from '../../src/controller/partition-change.ts';
-import { type BrokerId, brokerEpoch, brokerId, noBroker, type Offset, type TopicId } from '../../src/model/brands.ts';
+import {
+  type BrokerId,
+  brokerEpoch,
+  brokerId,
+  type LeaderEpoch,
+  noBroker,
+  type Offset,
+  type TopicId,
+} from '../../src/model/brands.ts';
 import { ClusterImage, type StoredEntry } from '../../src/model/cluster-image.ts';
 import type { Fault } from '../../src/model/fault.ts';
 import { encodeValue, keys, type PartitionRecord } from '../../src/model/metadata-schema.ts';
@@ -45,6 +53,13 @@ export interface RunResult {
   readonly trace: readonly string[];
 }
 
+export interface CommittedRecord {
+  readonly epoch: LeaderEpoch;
+  readonly value: number;
+  /** The epoch of the leader whose high watermark passed it first. */
+  readonly committedIn: LeaderEpoch;
+}
+
 interface SimulatedBroker {
   readonly id: BrokerId;
   readonly disk: BrokerDisk;
@@ -68,7 +83,7 @@ export class World {
   readonly acked: AckedWrite[] = [];
   readonly #auditCursor: WatchCursor;
   readonly #invariants: readonly Invariant[] = invariants();
-  readonly #committed = new Map<string, ModelRecord[]>();
+  readonly #committed = new Map<string, CommittedRecord[]>();
   /** Where the newest commit began, for who checks what it added. */
   lastCommitFrom = 0;
   /** By broker and partition: lost unflushed records, and stands in the ISR or ELR until the controller learns of it. */
@@ -181,7 +196,7 @@ export class World {
     for (const { id } of this.brokers) {
       const name = `${id} ${key}`;
       if (!record.isr.includes(id) && !record.elr.includes(id)) this.#excused.delete(name);
-      if (record.isr.includes(id) && !this.#excused.has(name)) this.#incomplete.delete(name);
+      if (record.isr.includes(id) && !this.isExcused(id, key)) this.#incomplete.delete(name);
     }
   }
 
@@ -380,7 +395,7 @@ export class World {
 
   // ---------------------------------------------------------------------------------------------- what replicas tell
 
-  committedOf(key: string): readonly ModelRecord[] {
+  committedOf(key: string): readonly CommittedRecord[] {
     return this.#committed.get(key) ?? [];
   }
 
@@ -404,7 +419,7 @@ export class World {
           'I10 what is committed is in the leader log',
           `${id} of ${key} has nothing at ${at}`,
         );
-      committed.push(record);
+      committed.push({ epoch: record.epoch, value: record.value, committedIn: state.leaderEpoch });
     }
     this.trace.note('committed', [id, replica.partition, state.leaderEpoch, state.highWatermark]);
     for (const invariant of this.#invariants) invariant.onHighWatermark?.(this, id, replica, state);
@@ -495,6 +510,8 @@ export class World {
       if (!running) return `broker ${id} is down`;
       if (!this.audit.isActive(id))
         return `broker ${id} is ${this.audit.brokers.get(id)?.record.state ?? 'not registered'}`;
+      if (this.audit.brokers.get(id)?.record.incarnation !== running.incarnation)
+        return `broker ${id} has not registered`;
       if (running.image.revision < this.audit.revision) return `broker ${id} has not seen the newest metadata`;
     }
     for (const { key, record } of this.partitions()) {
