@@ -379,7 +379,12 @@ export class BrokerProcess {
     const { streamId } = end;
     this.#controlPeers.set(streamId, end);
     end.handler = {
-      onMessage: (message) => this.#onBrokerMessage(end, message),
+      onMessage: (message) => {
+        this.#onBrokerMessage(end, message);
+        const { random, repeatedProposals } = this.world;
+        if (message.kind === 'alterPartition' && random.chance(repeatedProposals))
+          this.process.after(random.between(50, 3_000), () => end.isOpen && this.#onBrokerMessage(end, message));
+      },
       onClosed: (cause) => {
         this.#controlPeers.delete(streamId);
         this.#control({ kind: 'streamClosed', streamId, cause, nowMs: this.nowMs });

@@ -8,6 +8,7 @@ import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
 import type { ClusterImage } from '../../src/model/cluster-image.ts';
 import type { PartitionRecord } from '../../src/model/metadata-schema.ts';
 import type { LeaderAction, LeaderEvent, LeaderStart, LeaderState } from '../../src/replication/leader-state.ts';
+import type { Misfortunes } from './misfortune.ts';
 import type { World } from './world.ts';
 
 export interface DeliberateFault {
@@ -19,6 +20,9 @@ export interface DeliberateFault {
     readonly minIsr?: number;
     readonly losesPower?: boolean;
     readonly changesMinIsr?: boolean;
+    /** What befalls the world, and how often. */
+    readonly kinds?: Misfortunes;
+    readonly everyMs?: number;
   };
   leaderStart?(start: LeaderStart): LeaderStart;
   /** Steps taken right after a LeaderState was made. */

@@ -61,11 +61,27 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   },
   {
     name: '6-attach-not-bound-to-leader-epoch',
-    countsLateAcks: true,
+    aim: {
+      kinds: [
+        'moveLeader',
+        'moveLeader',
+        'moveLeader',
+        'breakStream',
+        'breakStream',
+        'breakStream',
+        'cutFromStore',
+        'healNetwork',
+      ],
+      everyMs: 60,
+    },
     leaderEvent: (event, state) =>
       event.kind === 'attachRequested' ? { ...event, leaderEpoch: state.leaderEpoch } : event,
   },
-  { name: '7-acks-of-closed-sessions-counted', countsLateAcks: true },
+  {
+    name: '7-acks-of-closed-sessions-counted',
+    aim: { kinds: ['moveLeader', 'moveLeader', 'moveLeader', 'breakStream', 'cutOneWay', 'healNetwork'], everyMs: 60 },
+    countsLateAcks: true,
+  },
   { name: '8-cut-to-high-watermark', cutsToHighWatermark: true },
   { name: '9-registered-before-leaving-the-isr', registersAtOnce: true },
   {

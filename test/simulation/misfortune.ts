@@ -6,7 +6,8 @@ import { type BrokerId, offset } from '../../src/model/brands.ts';
 import { storePlace } from './simulated-network.ts';
 import type { World } from './world.ts';
 
-type Kind =
+export type Misfortunes = readonly Kind[];
+export type Kind =
   | 'kill'
   | 'losePower'
   | 'pause'
@@ -20,6 +21,7 @@ type Kind =
   | 'dropLeases'
   | 'compact'
   | 'minIsr'
+  | 'moveLeader'
   | 'createTopic'
   | 'deleteTopic'
   | 'shutDown'
@@ -45,6 +47,7 @@ const sometimes: readonly Kind[] = [
   'shutDown',
   'wallClock',
   'deleteRecords',
+  'moveLeader',
 ];
 
 export class Misfortune {
@@ -66,13 +69,15 @@ export class Misfortune {
     for (const kind of sometimes) if (random.chance(share)) kinds.push(kind);
     if (changesMinIsr) kinds.push('minIsr', 'minIsr');
     if (losesPower) kinds.push('losePower', 'losePower', 'flush');
-    this.#kinds = kinds;
-    this.#everyMs = random.pick([150, 400, 1_000]);
+    this.#kinds = fault?.aim?.kinds ?? kinds;
+    this.#everyMs = fault?.aim?.everyMs ?? random.pick([150, 400, 1_000]);
     const { weather } = world.store;
     if (random.chance(0.5)) Object.assign(weather, { loseRequest: 0.03, loseAnswer: 0.05, carryOutLate: 0.03 });
     weather.latencyMs = random.pick([2, 5, 50]);
     world.network.weather.latencyMs = random.pick([1, 3, 20]);
     world.network.weather.spikeChance = random.pick([0, 0.01, 0.05]);
+    world.network.weather.spikeMs = random.pick([100, 300, 2_000]);
+    world.repeatedProposals = random.pick([0, 0, 0.2]);
     world.clientLoss = random.pick([0, 0.02]);
     world.scheduler.after(600, () => this.#createTopic());
     world.scheduler.after(random.between(1_200, 2_500), () => this.#strikeLater());
@@ -152,6 +157,9 @@ export class Misfortune {
         break;
       case 'minIsr':
         if (!world.store.core.isAway) world.changeMinIsr(random.pick([1, 2, 3]));
+        break;
+      case 'moveLeader':
+        if (!world.store.core.isAway) world.moveLeader();
         break;
       case 'createTopic':
         this.#createTopic();
@@ -238,6 +246,7 @@ export class Misfortune {
     Object.assign(world.store.weather, { loseRequest: 0, loseAnswer: 0, carryOutLate: 0, latencyMs: 3 });
     Object.assign(world.network.weather, { latencyMs: 2, spikeChance: 0, spikeMs: 0 });
     world.clientLoss = 0;
+    world.repeatedProposals = 0;
     this.#storeBack();
     this.#healNetwork();
     for (const { id, running } of world.brokers) {

@@ -12,8 +12,11 @@ import {
   brokerEpoch,
   brokerId,
   type LeaderEpoch,
+  nextLeaderEpoch,
+  nextPartitionEpoch,
   noBroker,
   type Offset,
+  type Revision,
   type TopicId,
 } from '../../src/model/brands.ts';
 import { ClusterImage, type StoredEntry } from '../../src/model/cluster-image.ts';
@@ -96,6 +99,8 @@ export class World {
   #lastValue = 0;
   #incarnations = 0;
   clientLoss = 0;
+  /** Chance of an AlterPartition to reach the controller once more, later. */
+  repeatedProposals = 0;
   isHealing = false;
 
   constructor(options: WorldOptions) {
@@ -212,7 +217,7 @@ export class World {
     return this.audit.partition(key.slice(0, at) as TopicId, Number(key.slice(at + 1)))?.record ?? null;
   }
 
-  partitions(): { key: string; topicId: TopicId; partition: number; record: PartitionRecord; modRevision: number }[] {
+  partitions(): { key: string; topicId: TopicId; partition: number; record: PartitionRecord; modRevision: Revision }[] {
     const found = [];
     for (const topic of this.audit.topics.values())
       for (const [partition, versioned] of topic.partitions.entries())
@@ -255,6 +260,32 @@ export class World {
       );
       this.trace.note('min ISR', [minIsr]);
     });
+  }
+
+  /** A planned move of leadership to another member of the ISR, as an operator or a balancer does it. */
+  moveLeader(): void {
+    const movable = this.partitions().filter(({ record }) => record.isr.length > 1 && record.leader !== noBroker);
+    if (movable.length === 0 || !this.audit.controller) return;
+    const { topicId, partition, record, modRevision } = this.random.pick(movable);
+    const others = record.isr.filter((id) => id !== record.leader && this.audit.isActive(id));
+    if (others.length === 0) return;
+    const leader = this.random.pick(others);
+    const key = keys.partition(topicId, partition);
+    const next = {
+      ...record,
+      leader,
+      leaderEpoch: nextLeaderEpoch(record.leaderEpoch),
+      partitionEpoch: nextPartitionEpoch(record.partitionEpoch),
+    };
+    this.store.core.transact(
+      this.#beforeTxn({
+        compares: [
+          { key: keys.controller, modRevision: this.audit.controllerEpoch() },
+          { key, modRevision },
+        ],
+        mutations: [{ kind: 'put', key, value: encodeValue(next) }],
+      }),
+    );
   }
 
   /** Planted fault: the new broker epoch is given before the old incarnation has left anything. */
