@@ -1,0 +1,445 @@
+/**
+ * One broker, wired together in one flat function: what it is made of, in which order it starts and stops.
+ *
+ *     data directory → metadata store → image → listeners' ports → controller, agent → logs → registered, caught up
+ *     → clients are served
+ *
+ * Stopping goes the other way; `kill` ends everything at once, as a crash would.
+ */
+import { BrokerAgent } from '../controller/broker-agent.ts';
+import type { ControlClient, ControlServerHandler, Dialer } from '../controller/control-channel.ts';
+import { type ControlOptions, defaultControlOptions } from '../controller/control-options.ts';
+import { ControllerRunner } from '../controller/controller-runner.ts';
+import { ImageFollower } from '../controller/image-follower.ts';
+import { type MetadataStore, StoreUnavailable } from '../controller/metadata-store.ts';
+import type { Clock, Timers } from '../env/clock.ts';
+import type { Disk } from '../env/disk.ts';
+import type { HttpServers } from '../env/http.ts';
+import type { Logger } from '../env/logger.ts';
+import { type Address, type Listener, type Network, parseAddress } from '../env/network.ts';
+import type { Random } from '../env/random.ts';
+import type { SocketListener } from '../env/socket-listener.ts';
+import { LogDirectory } from '../log/log-directory.ts';
+import { type BrokerId, brokerId, revision } from '../model/brands.ts';
+import type { BrokerConfig } from '../model/config/broker-config.ts';
+import { ConfigError } from '../model/config/config-key.ts';
+import { type Endpoint, encodeValue, keys } from '../model/metadata-schema.ts';
+import { ReplicaManager, type ReplicaManagerOptions } from '../replication/replica-manager.ts';
+import type { ReplicationAcceptor, ReplicationClient } from '../replication/replication-channel.ts';
+import { ClientListener } from './client-listener.ts';
+import { DirectoryLogs } from './directory-logs.ts';
+import { advertisedEndpoints, advertisedPeer, listenersOf, peerAddress } from './endpoints.ts';
+import { FetchSessions } from './fetch-sessions.ts';
+import { type Health, serveHealth } from './health-server.ts';
+import { LocalControl, nobodyToDial, RoutedControl } from './local-control.ts';
+import { MetadataWatch } from './metadata-watch.ts';
+import { ProducerIds } from './producer-ids.ts';
+import { RequestMemory } from './request-memory.ts';
+import type { BrokerServices } from './services.ts';
+
+/** The world a broker runs in. */
+export interface BrokerEnvironment {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly network: Network;
+  readonly socketListener: SocketListener;
+  readonly httpServers: HttpServers;
+  readonly logger: Logger;
+}
+
+export interface BrokerModules extends BrokerEnvironment {
+  /** Given where several brokers share a process; otherwise the configuration says which to open. */
+  readonly store?: MetadataStore;
+  /** No other broker can join: nothing of gRPC is loaded. */
+  readonly isAlone?: boolean;
+}
+
+export interface RunningBroker {
+  readonly id: BrokerId;
+  /** For Kafka clients, as advertised. */
+  readonly endpoints: readonly Endpoint[];
+  readonly peer: Address | null;
+  /** Hands leadership on, flushes, leaves the clean mark. */
+  stop(): Promise<void>;
+  /** Nothing is flushed and nobody is told. */
+  kill(): Promise<void>;
+  /** Runs when the broker ends by itself: its log failed, or another process holds its id. */
+  onEnded(listener: (reason: string) => void): void;
+}
+
+const tick = { tickMs: 100, stallMs: 500, checkpointMs: 5000 };
+
+function replicaOptions(id: BrokerId, clusterId: string, config: BrokerConfig): ReplicaManagerOptions {
+  return {
+    clusterId,
+    leader: {
+      localId: id,
+      lagTimeMaxMs: config.values['replica.lag.time.max.ms'],
+      isrRetryMs: 500,
+      isolationTimeMs: 2000,
+    },
+    follower: { attachRetryMs: 50 },
+    waitersLimit: 100_000,
+    leadershipHoldMs: 500,
+    creditBytes: 16 * 1024 * 1024,
+    readBytes: Math.max(config.values['replica.fetch.max.bytes'], 4096),
+    queuedLimitBytes: 4 * 1024 * 1024,
+    highWatermarkDelayMs: 10,
+    firstRetryMs: 10,
+    maxRetryMs: 500,
+    ...tick,
+  };
+}
+
+function controlOptions(config: BrokerConfig): ControlOptions {
+  const { values, set } = config;
+  return {
+    ...defaultControlOptions,
+    numPartitions: values['num.partitions'],
+    defaultReplicationFactor: values['default.replication.factor'],
+    minInsyncReplicas: Number(set.get('min.insync.replicas')?.value ?? 1),
+    internalTopicReplicationFactor: values['offsets.topic.replication.factor'],
+    internalTopicMinInsyncReplicas: Math.min(2, values['offsets.topic.replication.factor']),
+    uncleanLeaderElection: values['unclean.leader.election.enable'],
+    autoLeaderRebalance: values['auto.leader.rebalance.enable'],
+    leaderImbalanceCheckIntervalMs: values['leader.imbalance.check.interval.seconds'] * 1000,
+  };
+}
+
+/** Whoever starts first writes the cluster's record; everybody else finds it. */
+async function clusterIdOf(store: MetadataStore, follower: ImageFollower, modules: BrokerModules): Promise<string> {
+  const known = follower.image.cluster?.clusterId;
+  if (known) return known;
+  const record = {
+    clusterId: modules.random.bytes(16).toString('base64url'),
+    createdAtMs: modules.clock.wallMs(),
+    features: {},
+  };
+  const { succeeded } = await store.transact({
+    compares: [{ key: keys.cluster, modRevision: revision(0) }],
+    mutations: [{ kind: 'put', key: keys.cluster, value: encodeValue(record) }],
+  });
+  if (succeeded) return record.clusterId;
+  const { entries } = await store.read(keys.cluster);
+  const found = /"clusterId":"([^"]+)"/.exec(entries.find(({ key }) => key === keys.cluster)?.value ?? '')?.[1];
+  if (!found) throw new StoreUnavailable('its cluster record was written and is gone again', false);
+  return found;
+}
+
+async function openStore(config: BrokerConfig, modules: BrokerModules): Promise<MetadataStore> {
+  if (modules.store) return modules.store;
+  if (config.values['cordwood.metadata.store'] === 'embedded') {
+    const { EmbeddedStore } = await import('../cluster/embedded-store.ts');
+    const path = `${config.values['log.dirs'][0]}/metadata.db`;
+    return (await EmbeddedStore.open({ path }, modules)).connectAlone();
+  }
+  const { EtcdStore } = await import('../cluster/etcd/etcd-store.ts');
+  const endpoints = config.values['cordwood.etcd.endpoints'];
+  return EtcdStore.open({ endpoints, clusterName: config.values['cordwood.cluster.name'] }, modules);
+}
+
+/**
+ * Starts a broker; fulfilled when it is registered, caught up and serves clients. Rejects with the reason, having
+ * closed what it opened: ConfigError, AddressError, StoreUnavailable, StoreCannotOpen, LogDirectoryError.
+ */
+export function startBroker(config: BrokerConfig, modules: BrokerModules): Promise<RunningBroker> {
+  return Broker.start(config, modules);
+}
+
+class Broker implements RunningBroker {
+  readonly id: BrokerId;
+  endpoints: readonly Endpoint[] = [];
+  peer: Address | null = null;
+  readonly #config: BrokerConfig;
+  readonly #modules: BrokerModules;
+  readonly #logger: Logger;
+  readonly #endListeners: ((reason: string) => void)[] = [];
+  /** What has been opened, newest last, and how each is closed cleanly or dropped at once. */
+  readonly #opened: { readonly close: () => Promise<void> | void; readonly drop: () => Promise<void> | void }[] = [];
+  #ending: Promise<void> | null = null;
+  #health: Health = { sickness: null, unreadiness: 'starting' };
+
+  private constructor(config: BrokerConfig, modules: BrokerModules) {
+    this.#config = config;
+    this.id = brokerId(config.values['node.id']);
+    this.#modules = modules;
+    this.#logger = modules.logger.child({ broker: this.id });
+  }
+
+  static async start(config: BrokerConfig, modules: BrokerModules): Promise<Broker> {
+    const broker = new Broker(config, modules);
+    try {
+      await broker.#start();
+      return broker;
+    } catch (error) {
+      await broker.kill();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { clock, timers, random, network, logger } = { ...this.#modules, logger: this.#logger };
+    const config = this.#config;
+    const listeners = listenersOf(config);
+    const directory = await this.#openDirectory();
+    await this.#serveHealth();
+    const store = await this.#openStore();
+    const follower = await ImageFollower.open({ store, timers, logger });
+    this.#onEnd(() => follower.close());
+    const clusterId = await clusterIdOf(store, follower, this.#modules);
+    await directory.join(clusterId, this.id, follower.image.revision);
+
+    const services = Promise.withResolvers<BrokerServices>();
+    const memory = new RequestMemory(config.values['queued.max.request.bytes']);
+    const bound = await Promise.all(
+      listeners.map(async ({ name, address }) => {
+        const listener = new ClientListener(
+          {
+            name,
+            address,
+            requestMaxBytes: config.values['socket.request.max.bytes'],
+            connectionsLimit: config.values['max.connections'],
+            maxIdleMs: config.values['connections.max.idle.ms'],
+          },
+          { network, memory, clock, timers, logger },
+        );
+        this.#onEnd(() => listener.close());
+        return { name, address: await listener.open(services.promise) };
+      }),
+    );
+    this.endpoints = advertisedEndpoints(config, bound);
+
+    const incarnation = random.bytes(16).toString('base64url');
+    const control = controlOptions(config);
+    // Where the parts below need one another, they are told when they are all there.
+    const server: ControlServerHandler = {
+      onOpened: (peer) => runner.onOpened(peer),
+      onMessage: (peer, message) => runner.onMessage(peer, message),
+      onClosed: (peer, cause) => runner.onClosed(peer, cause),
+    };
+    const peers = await this.#openPeers(server, (stream) => replicas.accept(stream));
+    const runner = new ControllerRunner(
+      { brokerId: this.id, incarnation, endpoint: peers.endpoint, control },
+      { store, follower, dialer: peers.dialer, clock, timers, random, logger },
+    );
+    const agent = new BrokerAgent(
+      {
+        control,
+        registration: {
+          brokerId: this.id,
+          incarnation,
+          listeners: this.endpoints,
+          peer: peers.endpoint,
+          rack: config.values['broker.rack'],
+          directories: [directory.directoryId],
+          previousBrokerEpoch: directory.previousBrokerEpoch,
+          stopKind: directory.lastStop,
+        },
+      },
+      {
+        store,
+        follower,
+        client: peers.control,
+        dialer: peers.dialer,
+        clock,
+        timers,
+        logger,
+        onControllerDead: (controllerEpoch) => runner.onControllerDead(controllerEpoch),
+        replicaStates: async (partitions) =>
+          partitions.map(({ topicId, partition }) => {
+            const replica = replicas.get(topicId, partition);
+            return replica ? { lastEpoch: replica.log.lastEpoch(), logEndOffset: replica.log.logEndOffset } : null;
+          }),
+      },
+    );
+    const logs = new DirectoryLogs({ config, directory, image: () => follower.image });
+    const replicas = new ReplicaManager(
+      replicaOptions(this.id, clusterId, config),
+      {
+        clock,
+        timers,
+        logger,
+        logs,
+        client: peers.replication,
+        isrChanger: agent,
+        controllerContactMs: () => agent.controllerContactMs,
+        onLogFailed: (error) => this.#fail(`the log in ${directory.path} failed: ${(error as Error).message}`),
+      },
+      follower.image,
+    );
+    const metadata = new MetadataWatch({ timers });
+    follower.onChange((entries) => {
+      replicas.onMetadata(follower.image, entries);
+      directory.noteRevision(follower.image.revision);
+      metadata.notify();
+    });
+    const reporting = timers.setRepeatingTimer(caughtUpCheckMs, () => {
+      if (agent.state !== 'active') agent.setCaughtUp(replicas.isCaughtUp);
+    });
+    this.#opened.push({
+      close: async () => {
+        const { isClean, leadersLeft } = await agent.requestShutdown();
+        if (!isClean) logger.warn({ leadersLeft }, 'stopping although partitions are still led here');
+        reporting.cancel();
+        await replicas.stop();
+        await directory.close(agent.brokerEpoch);
+        await agent.stop();
+        await runner.stop();
+      },
+      drop: () => {
+        reporting.cancel();
+        replicas.abandon();
+        agent.abandon();
+        runner.abandon();
+      },
+    });
+
+    runner.start();
+    const registering = agent.start();
+    await replicas.start();
+    const registered = await registering;
+    replicas.onRegistered(registered.brokerEpoch);
+    await this.#becomeActive(agent);
+    const producerIds = new ProducerIds({ store });
+    services.resolve({
+      localId: this.id,
+      clusterId,
+      config,
+      replicas,
+      metadata,
+      fetchSessions: new FetchSessions(
+        { slots: config.values['max.incremental.fetch.session.cache.slots'] },
+        { random },
+      ),
+      clock,
+      timers,
+      logger,
+      image: () => follower.image,
+      admin: (command, timeoutMs) => agent.admin(command, timeoutMs),
+      waitForRevision: (wanted, timeoutMs) => follower.waitForRevision(wanted, timeoutMs),
+      nextProducerId: () => producerIds.next(),
+    });
+    this.#health = { sickness: null, unreadiness: null };
+    agent.onState((state) => {
+      this.#health = { ...this.#health, unreadiness: state === 'active' ? null : `this broker is ${state}` };
+    });
+    logger.info({ endpoints: this.endpoints, clusterId, brokerEpoch: registered.brokerEpoch }, 'broker started');
+  }
+
+  #becomeActive(agent: BrokerAgent): Promise<void> {
+    if (agent.state === 'active') return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = agent.onState((state) => {
+        if (state !== 'active') return;
+        stop();
+        resolve();
+      });
+    });
+  }
+
+  /** What is closed last to first, the same way cleanly and as a crash. */
+  #onEnd(end: () => Promise<void> | void): void {
+    this.#opened.push({ close: end, drop: end });
+  }
+
+  async #openDirectory(): Promise<LogDirectory> {
+    const { disk, clock, timers, random } = this.#modules;
+    const [path, ...more] = this.#config.values['log.dirs'];
+    if (!path || more.length > 0)
+      throw new ConfigError('log.dirs', this.#config.values['log.dirs'].join(','), 'must be one directory');
+    const directory = await LogDirectory.open({ path }, { disk, clock, timers, random, logger: this.#logger });
+    this.#onEnd(() => directory.abandon());
+    return directory;
+  }
+
+  async #serveHealth(): Promise<void> {
+    const text = this.#config.values['cordwood.http.listener'];
+    if (text === '') return;
+    const modules = { http: this.#modules.httpServers, health: () => this.#health };
+    const listener: Listener = await serveHealth(parseAddress(text), modules);
+    this.#onEnd(() => listener.close());
+  }
+
+  async #openStore(): Promise<MetadataStore> {
+    const store = await openStore(this.#config, this.#modules);
+    this.#onEnd(() => store.close());
+    return store;
+  }
+
+  /** The gRPC server and clients of this broker; in a process that is its whole cluster none of it is loaded. */
+  async #openPeers(control: ControlServerHandler, replication: ReplicationAcceptor): Promise<Peers> {
+    const local = new LocalControl(control);
+    const { timers, clock, network, socketListener } = this.#modules;
+    const logger = this.#logger;
+    if (this.#modules.isAlone)
+      return {
+        endpoint: { name: 'PEER', host: 'localhost', port: 0 },
+        control: local,
+        dialer: nobodyToDial,
+        replication: null,
+      };
+    const { GrpcControlClient, GrpcReplicationClient, NetworkDialer, PeerServer } = await import('../cluster/peers.ts');
+    const server = new PeerServer(
+      { address: peerAddress(this.#config) },
+      { socketListener, timers, logger, control, replication },
+    );
+    this.#opened.push({ close: () => server.close(), drop: () => server.abandon() });
+    this.peer = await server.listen();
+    const endpoint = advertisedPeer(this.#config, this.peer);
+    const remote = new GrpcControlClient({}, { timers, logger });
+    const copies = new GrpcReplicationClient({}, { timers, logger });
+    this.#onEnd(() => {
+      remote.abandon();
+      copies.abandon();
+    });
+    const dialer = new NetworkDialer({ network, clock, timers });
+    return { endpoint, control: new RoutedControl(local, remote, () => endpoint), dialer, replication: copies };
+  }
+
+  onEnded(listener: (reason: string) => void): void {
+    this.#endListeners.push(listener);
+  }
+
+  /** The broker cannot go on: it ends as a crash would, so that the others take over at once. */
+  #fail(reason: string): void {
+    if (this.#ending) return;
+    this.#logger.error({ reason }, 'this broker ends');
+    this.#health = { sickness: reason, unreadiness: reason };
+    void this.kill().then(() => {
+      for (const listener of this.#endListeners) listener(reason);
+    });
+  }
+
+  stop(): Promise<void> {
+    this.#health = { sickness: null, unreadiness: 'stopping' };
+    this.#ending ??= this.#end('close');
+    return this.#ending;
+  }
+
+  kill(): Promise<void> {
+    this.#ending ??= this.#end('drop');
+    return this.#ending;
+  }
+
+  async #end(how: 'close' | 'drop'): Promise<void> {
+    for (const part of this.#opened.splice(0).reverse()) {
+      try {
+        await part[how]();
+      } catch (error) {
+        this.#logger.error({ err: error }, 'a part of this broker did not end well');
+      }
+    }
+  }
+}
+
+interface Peers {
+  readonly endpoint: Endpoint;
+  readonly control: ControlClient;
+  readonly dialer: Dialer;
+  readonly replication: ReplicationClient | null;
+}
+
+/** How often a broker that is not active looks whether it has caught up. */
+const caughtUpCheckMs = 20;
