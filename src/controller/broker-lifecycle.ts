@@ -11,7 +11,7 @@
  * over (§2.7), administration until its deadline.
  */
 import { unreachable } from '../model/assert.ts';
-import { type BrokerEpoch, noBrokerEpoch, type Revision } from '../model/brands.ts';
+import { type BrokerEpoch, noBrokerEpoch, noRevision, type Revision } from '../model/brands.ts';
 import type { ClusterImage } from '../model/cluster-image.ts';
 import type { BrokerRecord, BrokerState, Endpoint } from '../model/metadata-schema.ts';
 import type { CloseCause } from './control-channel.ts';
@@ -21,6 +21,7 @@ import type {
   BrokerMessage,
   ControllerMessage,
   DialOutcome,
+  IsrAnswer,
   IsrProposal,
   Registration,
 } from './control-messages.ts';
@@ -67,7 +68,8 @@ export class BrokerLifecycle {
 
   #connection: Connection | null = null;
   #nextStreamId = 1;
-  #connectNotBeforeMs = Number.NEGATIVE_INFINITY;
+  /** The wait before the next attempt at this version of `ctl/leader`; another one is met at once. */
+  #pause = { controllerEpoch: noRevision, untilMs: Number.NEGATIVE_INFINITY };
   #backoffMs: number;
   #dial: { dialId: number; controllerEpoch: Revision; cause: CloseCause } | null = null;
   #nextDialId = 1;
@@ -191,13 +193,13 @@ export class BrokerLifecycle {
     if (connection && connection.controllerEpoch !== controller?.modRevision) {
       // §2.2: the next controller answers the same incarnation with the same epoch.
       this.#disconnect(connection);
-      this.#backoffMs = this.#options.reconnectBackoffMs;
-      this.#connectNotBeforeMs = this.#nowMs;
     } else if (connection && this.#nowMs - connection.lastHeardMs > this.#options.requestTimeoutMs) {
       this.#disconnect(connection);
-      this.#retryLater();
+      this.#retryLater(connection);
     }
-    if (this.#connection || !controller || this.#nowMs < this.#connectNotBeforeMs) return;
+    if (this.#connection || !controller) return;
+    if (this.#pause.controllerEpoch !== controller.modRevision) this.#backoffMs = this.#options.reconnectBackoffMs;
+    else if (this.#nowMs < this.#pause.untilMs) return;
     const streamId = this.#nextStreamId++;
     const { endpoint } = controller.record;
     this.#connection = {
@@ -217,15 +219,16 @@ export class BrokerLifecycle {
     this.#actions.push({ kind: 'closeStream', streamId });
   }
 
-  #retryLater(): void {
-    this.#connectNotBeforeMs = this.#nowMs + this.#backoffMs;
+  #retryLater({ controllerEpoch }: Connection): void {
+    this.#pause = { controllerEpoch, untilMs: this.#nowMs + this.#backoffMs };
     this.#backoffMs = Math.min(this.#backoffMs * 2, this.#options.reconnectBackoffMaxMs);
   }
 
   /** §2.3 E1 on the controller's own broker: look at once whether its process is there. */
-  #onClosed({ controllerEpoch, endpoint }: Connection, cause: CloseCause): void {
+  #onClosed(connection: Connection, cause: CloseCause): void {
+    const { controllerEpoch, endpoint } = connection;
     this.#connection = null;
-    this.#retryLater();
+    this.#retryLater(connection);
     if (this.#dial?.controllerEpoch === controllerEpoch) return;
     const dialId = this.#nextDialId++;
     this.#dial = { dialId, controllerEpoch, cause };
@@ -282,7 +285,7 @@ export class BrokerLifecycle {
       case 'notController':
         // Its image or ours is behind: the next revision names the right one.
         this.#disconnect(connection);
-        return this.#retryLater();
+        return this.#retryLater(connection);
       default:
         return unreachable(message);
     }
@@ -373,9 +376,9 @@ export class BrokerLifecycle {
   }
 
   #sendAlter(image: ClusterImage, callId: number, alter: PendingAlter): void {
-    if (alter.proposals.every((proposal) => isOver(image, proposal))) {
+    const answers = alter.proposals.flatMap((proposal) => shownAnswer(image, proposal) ?? []);
+    if (answers.length === alter.proposals.length) {
       this.#alters.delete(callId);
-      const answers = alter.proposals.map(() => ({ kind: 'fenced' }) as const);
       this.#actions.push({ kind: 'alterPartitionAnswer', callId, answers });
       return;
     }
@@ -439,8 +442,13 @@ export class BrokerLifecycle {
   }
 }
 
-/** A newer partition epoch, whoever caused it, ends a proposal (§2.7); so does the end of its topic. */
-function isOver(image: ClusterImage, { topicId, partition, partitionEpoch }: IsrProposal): boolean {
+/** A newer partition epoch, whoever caused it, ends a proposal (§2.7); so does the end of its topic. Null: not over yet. */
+function shownAnswer(image: ClusterImage, { topicId, partition, partitionEpoch, isr }: IsrProposal): IsrAnswer | null {
   const record = image.partition(topicId, partition)?.record;
-  return record === undefined || record.partitionEpoch > partitionEpoch;
+  if (record && record.partitionEpoch <= partitionEpoch) return null;
+  const isWritten =
+    record?.partitionEpoch === partitionEpoch + 1 &&
+    record.isr.length === isr.length &&
+    isr.every(({ brokerId }) => record.isr.includes(brokerId));
+  return isWritten ? { kind: 'ok', partitionEpoch: record.partitionEpoch } : { kind: 'fenced' };
 }
