@@ -59,7 +59,11 @@ export async function runDev(options: DevOptions, version: string): Promise<void
   if (!options.json) printLine(`stopped; the data stays in ${shownPath(options.data)}`);
 }
 
-const shownPath = (path: string): string => `${relative('', resolve(path)) || '.'}/`;
+/** Relative where that is shorter to read, absolute where it would lead out of here. */
+function shownPath(path: string): string {
+  const fromHere = relative('', resolve(path));
+  return fromHere.startsWith('..') ? `${resolve(path)}/` : `${fromHere || '.'}/`;
+}
 
 function announce(cluster: DevCluster, control: Listener, options: DevOptions, version: string): void {
   const addresses = cluster.brokers().map(({ address }) => address);

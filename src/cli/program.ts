@@ -39,7 +39,7 @@ const highest = 2 ** 31 - 1;
 const bootstrapOption = (): Option =>
   new Option('-b, --bootstrap <host:port,...>', 'brokers to begin with')
     .env('CORDWOOD_BOOTSTRAP')
-    .default('localhost:9092');
+    .default('localhost:9092,localhost:9093,localhost:9094');
 const jsonOption = (): Option => new Option('--json', 'JSON on standard output instead of text').default(false);
 const setOption = (): Option =>
   new Option('-s, --set <key=value>', 'a broker configuration key; repeat for more')
