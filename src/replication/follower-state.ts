@@ -28,7 +28,7 @@ export interface FollowerOptions {
 
 export interface FollowerModules {
   readonly epochs: EpochHistory;
-  /** A number that no other attach request of this process ever has. */
+  /** A number larger than that of every other attach request of this process: leaders tell late requests by it. */
   nextAttachId(): number;
 }
 

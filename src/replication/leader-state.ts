@@ -332,6 +332,10 @@ export class LeaderState {
     if (!follower) return reject('unknownPartition');
     // A stream of an incarnation that is over, or of one that this broker's metadata does not show yet (I5, I17).
     if (this.#modules.brokers.brokerEpochOf(id) !== event.followerBrokerEpoch) return reject('unknownLeaderEpoch');
+    // Late, from a stream that the follower has given up: it is attached by a later request, whose acks must go on
+    // counting. (Request numbers of one start of a broker grow.)
+    const { session } = follower;
+    if (session !== null && session.brokerEpoch === event.followerBrokerEpoch && session.attachId > attachId) return [];
     // An attach request ends the session before it, whatever its outcome: nothing acked there may count any more.
     follower.session = null;
 

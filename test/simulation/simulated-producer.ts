@@ -41,7 +41,8 @@ export class SimulatedProducer {
     const partitions = world.partitions();
     if (partitions.length === 0) return this.#later();
     const { key } = world.random.pick(partitions);
-    const count = world.random.chance(0.3) ? 2 : 1;
+    // A batch stays whole in a real log; the model has only records, so what is known by its batch is one record.
+    const count = this.#producerId < 0 && world.random.chance(0.3) ? 2 : 1;
     const first = this.#sequences.get(key) ?? 0;
     const records = Array.from({ length: count }, (_, i) => ({
       value: world.nextValue(),

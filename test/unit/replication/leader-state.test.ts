@@ -158,6 +158,15 @@ describe('an attach request', () => {
   });
 });
 
+test('a late attach request from a stream that was given up does not end the session that came after it', () => {
+  const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
+  leader.append(10);
+  leader.attach(b2, 0, { attachId: 8 });
+  assert.deepEqual(leader.attach(b2, 0, { attachId: 7 }), []);
+  leader.ack(b2, 10, 8);
+  assert.equal(leader.state.highWatermark, 10);
+});
+
 test('acks after detaching, after the end of the stream and beyond the log end have no effect', () => {
   const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
   leader.append(10);
