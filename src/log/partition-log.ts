@@ -156,6 +156,8 @@ export class PartitionLog {
   #logEndOffset: Offset;
   #recoveryPoint: Offset;
   #producersSavedAt: number;
+  /** Full segments whose bytes and indexes may not be synced. */
+  readonly #unfinished = new Set<Segment>();
   #queue: (QueuedBatches | QueuedTask)[] = [];
   #isWriting = false;
   /** Settles when the writer has come to rest; never rejects. */
@@ -191,7 +193,10 @@ export class PartitionLog {
       modules,
       files ?? noFiles,
     );
-    return new PartitionLog(options, modules, recovered, files === null);
+    const log = new PartitionLog(options, modules, recovered, files === null);
+    // What recovery kept must stay kept, and with it the knowledge of whose it is (I31).
+    if (files !== null && options.lastStop !== 'clean') await log.#syncNewDirectory();
+    return log;
   }
 
   private constructor(options: OpenOptions, modules: LogModules, recovered: RecoveredLog, isNew: boolean) {
@@ -395,6 +400,7 @@ export class PartitionLog {
     const nowMs = this.#modules.clock.wallMs();
     if (!active.shouldRoll(facts, this.#config, nowMs)) return active;
     active.noteFinalTimestamp();
+    this.#unfinished.add(active);
     const base = header.baseOffsetOf(batch);
     const fresh = new Segment(this.directory, base, nowMs, this.#modules.disk);
     fresh.becomeNew();
@@ -535,14 +541,17 @@ export class PartitionLog {
     if (this.#stopped !== null) throw storageFault(this.#stopped);
     const end = this.#logEndOffset;
     const records = this.#unsyncedRecords;
+    for (const segment of this.#unfinished) {
+      if (segment.nextOffset > end) break;
+      await segment.sync();
+      // From here on a recovery trusts its indexes, so they must be as durable as its records.
+      await segment.becomeInactive();
+      this.#unfinished.delete(segment);
+    }
     if (end > this.#recoveryPoint)
-      for (const [index, segment] of this.#segments.entries()) {
-        const isClosed = index < this.#segments.length - 1;
-        if (isClosed && segment.nextOffset <= this.#recoveryPoint) continue;
+      for (const segment of this.#segments.slice(this.#segmentIndexOf(this.#recoveryPoint))) {
         if (segment.baseOffset >= end) break;
         await segment.sync();
-        // From now on a recovery trusts its indexes, so they must be as durable as its records.
-        if (isClosed && segment.nextOffset <= end) await segment.becomeInactive();
       }
     if (this.#isNewDirectory) await this.#syncNewDirectory();
     if (this.#needsDirectorySync) {
@@ -795,9 +804,11 @@ export class PartitionLog {
       for (let last = this.#segments.at(-1); last !== undefined; last = this.#segments.at(-1)) {
         if (last.baseOffset < end || this.#segments.length === 1) break;
         this.#segments.pop();
+        this.#unfinished.delete(last);
         await last.deleteFiles();
       }
       const last = this.#segments.at(-1) as Segment;
+      this.#unfinished.delete(last);
       const kept =
         last.writtenBytes === 0 ? last.baseOffset : await last.truncateTo(end, this.#config.indexIntervalBytes);
       await this.#modules.disk.syncDirectory(this.directory);
@@ -811,12 +822,14 @@ export class PartitionLog {
     await this.#cut(async () => {
       const { disk, clock } = this.#modules;
       await this.#lowerRecoveryPoint(offsetZero);
+      this.#unfinished.clear();
       for (const segment of this.#segments.splice(0).reverse()) await segment.deleteFiles();
       const fresh = new Segment(this.directory, start, clock.wallMs(), disk);
       fresh.becomeNew();
       this.#segments.push(fresh);
       // The empty file's name is what says where the log begins.
       await fresh.fileForWriting();
+      if (this.#isNewDirectory) await this.#syncNewDirectory();
       await disk.syncDirectory(this.directory);
       this.epochs.clear();
       this.#logStartOffset = start;

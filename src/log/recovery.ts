@@ -104,9 +104,9 @@ async function recoverSegments(
   const { recoveryPoint, lastStop } = options;
   const rebuilt = new EpochCache();
   const known = knownEpochs === null ? null : new EpochCache(knownEpochs);
-  const firstUnsure = lastStop === 'clean' ? segments.length - 1 : firstBeyond(segments, recoveryPoint);
+  const firstUnsure = lastStop === 'clean' ? Math.max(segments.length - 1, 0) : firstBeyond(segments, recoveryPoint);
   const isRebuilding = known === null && segments.some((segment) => segment.writtenBytes > 0);
-  for (let index = isRebuilding ? 0 : Math.max(firstUnsure, 0); index < segments.length; index++) {
+  for (let index = isRebuilding ? 0 : firstUnsure; index < segments.length; index++) {
     const segment = segments[index] as Segment;
     const isUnsure = index >= firstUnsure && lastStop !== 'clean';
     const check = checkOf(segment, isUnsure, known, rebuilt, options);
@@ -129,10 +129,12 @@ async function recoverSegments(
       `records up to ${recoveryPoint} were synced, the log ends at ${logEndOffset}`,
     );
   if (lastStop !== 'clean') {
-    for (const segment of segments.slice(Math.max(firstUnsure, 0))) {
-      await segment.persistIndexes();
+    for (const segment of segments.slice(firstUnsure, -1)) {
       await segment.sync();
+      await segment.becomeInactive();
     }
+    await last?.persistIndexes();
+    await last?.sync();
     if (segments.length > 0) await modules.disk.syncDirectory(options.directory);
   }
   if (known === null) {
@@ -145,9 +147,12 @@ async function recoverSegments(
   return known;
 }
 
-/** The first segment that can hold anything at or past the recovery point. */
+/**
+ * The first segment that holds anything past the recovery point, or that ended there: the indexes of one that was full
+ * when it was synced need not have been.
+ */
 function firstBeyond(segments: readonly Segment[], recoveryPoint: Offset): number {
-  const index = segments.findLastIndex((segment) => segment.baseOffset <= recoveryPoint);
+  const index = segments.findLastIndex((segment) => segment.baseOffset < recoveryPoint);
   return Math.max(index, 0);
 }
 
@@ -281,6 +286,9 @@ export async function recoverProducers(
     }
     await replay(segments, saved.offset, endOffset, producers, options.indexIntervalBytes);
   }
+  // One that is gone must stay gone: the log may grow past its offset with other batches.
+  const hasBeenCut = [...files.producerFiles, ...files.kafkaSnapshots].some((at) => at > endOffset);
+  if (hasBeenCut) await modules.disk.syncDirectory(options.directory);
   await removeUnusedSnapshots(segments, files, saved?.offset ?? -1, options.directory, modules.disk);
   producers.expire(options.nowMs, options.producerIdExpirationMs);
   return { producers, savedAt: saved?.isComplete === true ? saved.offset : -1 };

@@ -215,13 +215,35 @@ export class Segment {
 
   // Opening again, cutting
 
-  /** Reads the index files; false where one is missing or fails its check. */
+  /** Reads the index files; false where one is missing or does not agree with the log. */
   async loadIndexes(): Promise<boolean> {
     const isGood =
-      (await this.#offsets.load(this.#disk, this.#sizeBytes)) && (await this.#times.load(this.#disk, null));
+      (await this.#offsets.load(this.#disk, this.#sizeBytes)) &&
+      (await this.#times.load(this.#disk, null)) &&
+      (await this.#indexesAgreeWithLog());
     if (!isGood) this.#clearIndexes();
     this.#hasIndexes = true;
     return isGood;
+  }
+
+  /** Whether the last row of each index tells of a batch that is there. Rows before it rise, which `load` has checked. */
+  async #indexesAgreeWithLog(): Promise<boolean> {
+    const lastRow = this.#offsets.last();
+    const lastTime = this.#times.last();
+    if (lastTime === null) return lastRow === null;
+    const from = this.#offsets.lookup(lastTime.offset)?.position ?? 0;
+    let isTimeThere = false;
+    const file = await this.#openFile('r+');
+    await scanBatches(file, from, this.#writtenBytes, (batch) => {
+      if (header.lastOffsetOf(batch) < lastTime.offset) return undefined;
+      isTimeThere =
+        header.lastOffsetOf(batch) === lastTime.offset && header.maxTimestampOf(batch) === lastTime.timestampMs;
+      return 'stop';
+    });
+    if (!isTimeThere || lastRow === null) return isTimeThere;
+    const head = Buffer.alloc(header.batchHeaderBytes);
+    const length = await file.read(head, 0, head.length, lastRow.position);
+    return length === head.length && header.lastOffsetOf(head) === lastRow.offset;
   }
 
   #clearIndexes(): void {
