@@ -458,20 +458,21 @@ export class LeaderState {
   #maybeExpandIsr(): LeaderAction[] {
     const { isr, replicas } = this.#record;
     if (this.#proposal !== null || isr.length === replicas.length) return [];
-    const added = replicas.filter((id) => !isr.includes(id) && this.#isEligible(id));
+    // Who would have to leave again at once, since it does not get on, would only make the ISR flap.
+    const added = replicas.filter((id) => !isr.includes(id) && this.#isEligible(id) && !this.#isLagging(id));
     if (added.length === 0) return [];
     return this.#propose([...isr, ...added], added);
   }
 
+  #isLagging(id: BrokerId): boolean {
+    const lastCaughtUpMs = this.#followers.get(id)?.lastCaughtUpMs ?? Number.NEGATIVE_INFINITY;
+    return lastCaughtUpMs < this.#nowMs - this.#options.lagTimeMaxMs;
+  }
+
   #maybeShrinkIsr(): LeaderAction[] {
     if (this.#proposal !== null) return [];
-    const oldest = this.#nowMs - this.#options.lagTimeMaxMs;
-    const isLagging = (id: BrokerId): boolean => {
-      const follower = this.#followers.get(id);
-      return id !== this.#options.localId && (follower === undefined || follower.lastCaughtUpMs < oldest);
-    };
     const { isr } = this.#record;
-    const kept = isr.filter((id) => !isLagging(id));
+    const kept = isr.filter((id) => id === this.#options.localId || !this.#isLagging(id));
     return kept.length === isr.length ? [] : this.#propose(kept, []);
   }
 

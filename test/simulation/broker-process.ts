@@ -682,6 +682,7 @@ export class BrokerProcess {
 
   #closeLeaderLink(link: LeaderLink): void {
     if (!this.#leaderLinks.delete(link.end.streamId)) return;
+    this.world.trace.note('stream over', [this.id, link.follower?.id ?? -1, link.end.streamId]);
     link.end.close();
     link.attachments.clear();
     for (const replica of this.replicas.values()) replica.lead({ kind: 'streamClosed', streamId: link.end.streamId });
@@ -771,6 +772,14 @@ export class BrokerProcess {
     if (!link) return;
     const attachment = { attachId, replica, nextOffset, sentHighWatermark: -1, isScheduled: false };
     link.attachments.set(attachId, attachment);
+    this.world.trace.note('sending', [
+      this.id,
+      replica.partition,
+      link.follower?.id ?? -1,
+      attachId,
+      streamId,
+      nextOffset,
+    ]);
     if (this.fault?.countsLateAcks) this.#formerAttachments.set(attachId * 16 + (link.follower?.id ?? 0), replica);
     this.#sendLater(link, attachment, 0);
   }

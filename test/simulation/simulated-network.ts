@@ -35,10 +35,8 @@ export class StreamEnd<In, Out> {
   handler: StreamHandler<In> | null = null;
   peer: StreamEnd<Out, In> | null = null;
   isOpen = true;
-  /** Of what was sent from here: when the last of it arrives, at the earliest. */
-  #lastArrivalMs = 0;
-  /** Sent from here and held back by a cut. */
-  #held: (() => void)[] = [];
+  /** Sent from here and not yet there, first in, first out; a cut holds it back. */
+  #underWay: { readonly atMs: number; readonly arrive: () => void }[] = [];
   isGivingUp = false;
 
   constructor(streamId: number, process: SimulatedProcess, network: SimulatedNetwork) {
@@ -78,7 +76,7 @@ export class StreamEnd<In, Out> {
     if (peer === null) return;
     if (losesSent) {
       const delayMs = this.#network.latencyMs();
-      this.#held = [];
+      this.#underWay = [];
       this.#network.scheduler.after(delayMs, () => {
         if (this.#network.canReach(this.process.brokerId, peer.process.brokerId)) peer.end('peerClosed');
         else this.giveUpLater();
@@ -104,16 +102,23 @@ export class StreamEnd<In, Out> {
 
   #transmit(arrive: () => void): void {
     const { scheduler } = this.#network;
-    const atMs = Math.max(scheduler.nowMs + this.#network.latencyMs(), this.#lastArrivalMs);
-    this.#lastArrivalMs = atMs;
-    scheduler.at(atMs, () => {
-      const to = this.peer?.process.brokerId ?? this.process.brokerId;
-      if (this.#held.length === 0 && this.#network.canReach(this.process.brokerId, to)) arrive();
-      else {
-        this.#held.push(arrive);
-        this.giveUpLater();
-      }
-    });
+    const atMs = Math.max(scheduler.nowMs + this.#network.latencyMs(), this.#underWay.at(-1)?.atMs ?? 0);
+    this.#underWay.push({ atMs, arrive });
+    scheduler.at(atMs, () => this.#deliver());
+  }
+
+  #deliver(): void {
+    const { scheduler } = this.#network;
+    const to = this.peer?.process.brokerId ?? this.process.brokerId;
+    for (
+      let first = this.#underWay[0];
+      first !== undefined && first.atMs <= scheduler.nowMs;
+      first = this.#underWay[0]
+    ) {
+      if (!this.#network.canReach(this.process.brokerId, to)) return this.giveUpLater();
+      this.#underWay.shift();
+      first.arrive();
+    }
   }
 
   /** Keepalives of both sides end a stream through which nothing comes. */
@@ -131,9 +136,7 @@ export class StreamEnd<In, Out> {
   onHealed(): void {
     if (this.peer && !this.#network.canReach(this.process.brokerId, this.peer.process.brokerId)) return;
     this.isGivingUp = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const arrive of held) this.#transmit(arrive);
+    this.#network.scheduler.after(this.#network.latencyMs(), () => this.#deliver());
   }
 }
 

@@ -212,6 +212,13 @@ describe('a replica enters the ISR', () => {
     leader.brokers.epochs.set(b3, brokerEpoch(200));
     assert.deepEqual(proposals(leader.tick()), []);
   });
+  test('not while it would have to leave again at once, because it does not get on', () => {
+    const leader = withoutB3();
+    leader.append(12);
+    leader.nowMs = 20_000;
+    assert.deepEqual(proposals(leader.attach(b3, 8)), []);
+    assert.deepEqual(proposals(leader.ack(b3, 12)), [[b1, b2, b3]]);
+  });
   test('only while attached', () => {
     const leader = withoutB3();
     leader.attach(b3, 6);
