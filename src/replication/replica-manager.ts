@@ -133,6 +133,15 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#replicas.get(partitionKey(topicId, partition));
   }
 
+  /**
+   * The same for a request of a client: one that has just been given to this broker is waited for while its log is
+   * opened, because metadata names it already.
+   */
+  find(topicId: TopicId, partition: number): Replica | undefined | Promise<Replica | undefined> {
+    const opening = this.#opening.get(partitionKey(topicId, partition));
+    return this.get(topicId, partition) ?? opening?.then(() => this.get(topicId, partition));
+  }
+
   replicas(): IterableIterator<Replica> {
     return this.#replicas.values();
   }

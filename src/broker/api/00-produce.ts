@@ -31,7 +31,8 @@ async function produceOne(
     if (isFault(known)) throw new BrokerError(known);
     if (known.record.isInternal)
       throw new BrokerError({ code: 'INVALID_TOPIC', reason: `${known.record.name} is internal` });
-    const replica = services.replicas.get(known.id, index);
+    const found = services.replicas.find(known.id, index);
+    const replica = found instanceof Promise ? await found : found;
     if (!replica) throw new BrokerError(noReplicaFault(known.partitions[index]?.record));
     if (records === null || records.length === 0)
       throw new BrokerError({ code: 'INVALID_RECORD', reason: 'there is no record batch' });

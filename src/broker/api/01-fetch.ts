@@ -93,12 +93,15 @@ function refused(
 
 const noRecords = Buffer.alloc(0);
 
-function replicaFor(services: BrokerServices, asked: FetchPartition, version: number): Replica {
+function replicaFor(services: BrokerServices, asked: FetchPartition, version: number): Replica | Promise<Replica> {
   const topic = topicOf(services.image(), { topicId: asked.topicId, name: asked.topic }, usesTopicIds(version));
   if (isFault(topic)) throw new BrokerError(topic);
-  const replica = services.replicas.get(topic.id, asked.partition);
-  if (!replica) throw new BrokerError(noReplicaFault(topic.partitions[asked.partition]?.record));
-  return replica;
+  const present = (replica: Replica | undefined): Replica => {
+    if (!replica) throw new BrokerError(noReplicaFault(topic.partitions[asked.partition]?.record));
+    return replica;
+  };
+  const found = services.replicas.find(topic.id, asked.partition);
+  return found instanceof Promise ? found.then(present) : present(found);
 }
 
 /** KIP-320: the log has no such (epoch, offset), so what the client read up to there is not what is here. */
@@ -124,7 +127,8 @@ async function fetchOne(
 ): Promise<Fetched> {
   let replica: Replica | null = null;
   try {
-    replica = replicaFor(services, asked, context.version);
+    const found = replicaFor(services, asked, context.version);
+    replica = found instanceof Promise ? await found : found;
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const leading = replica.leading();
     if (leading instanceof Promise) await leading;

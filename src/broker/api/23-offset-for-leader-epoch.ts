@@ -16,7 +16,7 @@ async function answerOne(services: BrokerServices, name: string, asked: Item<Top
   const { partition } = asked;
   try {
     const topic = services.image().topicByName(name);
-    const replica = topic && services.replicas.get(topic.id, partition);
+    const replica = topic && (await services.replicas.find(topic.id, partition));
     if (!replica) throw new BrokerError(noReplicaFault(topic?.partitions[partition]?.record));
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const leader = await replica.leading();
