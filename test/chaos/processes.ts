@@ -37,7 +37,7 @@ function launch(home: string, command: string, args: readonly string[]): number 
   const child = spawn(command, args, { stdio: ['ignore', log, log], detached: true });
   if (child.pid === undefined) throw new Error(`${command} cannot be started`);
   child.unref();
-  writeFileSync(join(home, 'pid'), String(child.pid));
+  writeFileSync(join(home, 'pid'), `${child.pid}\n`);
   return child.pid;
 }
 

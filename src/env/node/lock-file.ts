@@ -22,8 +22,14 @@ const textOf = (path: string): string => {
   }
 };
 
-/** Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat); '' where there is no /proc. */
-const startOf = (pid: number): string => textOf(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ')[19] ?? '';
+/**
+ * Clock ticks from boot to the start of a process (field 22 of /proc/PID/stat); '' where there is no /proc, no such
+ * process, or only a zombie: killed, it holds no file any more, and nobody may ever come to reap it.
+ */
+function startOf(pid: number): string {
+  const [state = '', ...fields] = textOf(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
+  return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
+}
 
 const self = (): Holder => ({
   pid: process.pid,
