@@ -42,6 +42,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   },
   {
     name: '4-no-broker-epoch-in-expansion',
+    isQuick: false,
     aim: { losesPower: true, minIsr: 2 },
     proposalAtController: (proposal, image): IsrProposal => ({
       ...proposal,
@@ -53,6 +54,7 @@ export const deliberateFaults: readonly DeliberateFault[] = [
   },
   {
     name: '5-no-partition-epoch-compare',
+    isQuick: false,
     proposalAtController(proposal, image) {
       const record = image.partition(proposal.topicId, proposal.partition)?.record;
       if (!record || record.leaderEpoch !== proposal.leaderEpoch) return proposal;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
+import type { DeliberateFault } from './deliberate-fault.ts';
 import { deliberateFaults } from './deliberate-faults.ts';
 import { namedSeeds } from './named-seeds.ts';
 import { replayCommand } from './tally.ts';
-import { runWorld } from './world.ts';
+import { runWorld, World } from './world.ts';
 
 /** The share of a CI run: more seeds with `npm run simulate`. */
-const seeds = 400;
+const seeds = 2_000;
 /** Each fault below turns red long before this; the slow ones are left to `npm run simulate -- --faults`. */
 const faultSeeds = 1_500;
 const quickFaults = deliberateFaults.filter((fault) => fault.isQuick !== false);
@@ -38,6 +39,18 @@ describe('a simulated cluster', () => {
     const worlds = Array.from({ length: 40 }, (_, i) => runWorld({ seed: 1_000 + i }));
     assert.ok(worlds.filter((world) => world.committedRecords > 20).length > 30);
   });
+});
+
+test('leases that all end at once move no leader: they prove nothing about who held them (I7)', () => {
+  const quiet: DeliberateFault = {
+    name: 'no fault',
+    aim: { kinds: ['dropLeases', 'wallClock', 'compact'], everyMs: 300 },
+  };
+  for (let seed = 1; seed <= 60; seed++) {
+    const world = new World({ seed, fault: quiet });
+    world.play();
+    for (const { key, record } of world.partitions()) assert.equal(record.leaderEpoch, 0, `seed ${seed}: ${key} moved`);
+  }
 });
 
 describe('the simulation turns red', () => {
