@@ -39,6 +39,9 @@ export class IsrAlterations {
   }
 
   onRequest(streamId: number, message: AlterPartition): void {
+    // Sent again because the answer is late: the first of them will be answered.
+    for (const request of this.#requests)
+      if (request.streamId === streamId && request.message.requestId === message.requestId) return;
     this.#requests.add({ streamId, message, answers: message.proposals.map(() => null), writing: new Set() });
   }
 

@@ -16,15 +16,25 @@ import type { TxnDone } from './control-view.ts';
 import { type ControllerContext, PartitionBatch } from './controller-context.ts';
 import { changePartition } from './partition-change.ts';
 
-interface Repair {
-  readonly at: TopicPartition;
-  readonly next: PartitionRecord;
-  readonly rank: number;
+/** What counts as in sync, what may lead, and who restarted lossy, while one lot of records is judged. */
+interface Judges {
+  readonly isInSync: (id: BrokerId) => boolean;
+  readonly canLead: (id: BrokerId) => boolean;
+  readonly lossy: ReadonlySet<BrokerId>;
 }
+
+/**
+ * §2.1.3: leaderless partitions first, internal topics before others, then members of the ISR.
+ *
+ *   0 nobody alive leads, internal | 1 nobody alive leads | 2 led, internal | 3 led
+ */
+const urgencies = [0, 1, 2, 3] as const;
+type Urgency = (typeof urgencies)[number];
 
 export class PartitionKeeper {
   readonly #context: ControllerContext;
-  readonly #marked = new Map<string, TopicPartition>();
+  /** Partitions to look at, by urgency; each in one of them. */
+  readonly #marked = urgencies.map(() => new Map<string, TopicPartition>());
   /**
    * Brokers that register after a lossy stop, by the incarnation that does: no ELR may name them when their new epoch
    * is given (§2.2.4, I22). Over once the record names that incarnation, however this controller came to know of it.
@@ -39,7 +49,19 @@ export class PartitionKeeper {
   }
 
   mark(topicId: TopicId, partition: number): void {
-    this.#marked.set(partitionKey(topicId, partition), { topicId, partition });
+    const { view } = this.#context;
+    const key = partitionKey(topicId, partition);
+    for (const marked of this.#marked) marked.delete(key);
+    const record = view.partition(topicId, partition)?.record;
+    if (!record) return;
+    const urgency = this.#urgencyOf(topicId, record, (id) => view.isActive(id));
+    this.#marked[urgency]?.set(key, { topicId, partition });
+  }
+
+  #urgencyOf(topicId: TopicId, record: PartitionRecord, isInSync: (id: BrokerId) => boolean): Urgency {
+    const isInternal = this.#context.view.topic(topicId)?.record.isInternal ?? false;
+    const isLed = record.leader >= 0 && isInSync(record.leader);
+    return isLed ? (isInternal ? 2 : 3) : isInternal ? 0 : 1;
   }
 
   /** Every partition that a change of this broker's state may concern; of all brokers where it is null. */
@@ -49,7 +71,7 @@ export class PartitionKeeper {
   }
 
   get isQuiet(): boolean {
-    return this.#marked.size === 0;
+    return this.#marked.every((marked) => marked.size === 0);
   }
 
   /** Its unflushed records may be gone: it is dropped from every ELR. */
@@ -87,18 +109,14 @@ export class PartitionKeeper {
     const { view } = this.#context;
     const seen = view.broker(id);
     if (!seen) return;
-    const canLead = (other: BrokerId): boolean =>
-      other === id ? next.state === 'active' : this.#context.canLead(other);
-    const isInSync = (other: BrokerId): boolean => (other === id ? next.state === 'active' : view.isActive(other));
-    const repairs: Repair[] = [];
-    for (const { topicId, partition, record } of view.partitions()) {
-      if (!record.replicas.includes(id) || view.isTaken(keys.partition(topicId, partition))) continue;
-      const repair = this.#repairOf({ topicId, partition }, record, isInSync, canLead);
-      if (repair) repairs.push(repair);
-    }
+    const judges: Judges = {
+      isInSync: (other) => (other === id ? next.state === 'active' : view.isActive(other)),
+      canLead: (other) => (other === id ? next.state === 'active' : this.#context.canLead(other)),
+      lossy: this.#lossyNow(),
+    };
     const batch = new PartitionBatch();
     batch.compare({ key: keys.broker(id), modRevision: seen.modRevision });
-    for (const repair of inOrder(repairs)) if (!this.#addTo(batch, repair, id)) break;
+    this.#fill(batch, this.#byUrgency(id, judges.isInSync), judges, id);
     this.#context.transact(
       batch.compares,
       [{ kind: 'put', key: keys.broker(id), value: encodeValue(next) }, ...batch.mutations],
@@ -109,52 +127,57 @@ export class PartitionKeeper {
     );
   }
 
-  /** Writes what the marked partitions need, leaderless and internal ones first. */
-  pump(): void {
+  /** Partitions with a replica on this broker that may be written now, the most urgent first. */
+  *#byUrgency(id: BrokerId, isInSync: (id: BrokerId) => boolean): Iterable<TopicPartition> {
     const { view } = this.#context;
-    if (this.#marked.size === 0) return;
-    const repairs: Repair[] = [];
-    for (const [key, at] of [...this.#marked]) {
+    const found = urgencies.map((): TopicPartition[] => []);
+    for (const { topicId, partition, record } of view.partitions())
+      if (record.replicas.includes(id)) found[this.#urgencyOf(topicId, record, isInSync)]?.push({ topicId, partition });
+    for (const partitions of found) yield* partitions;
+  }
+
+  #fill(batch: PartitionBatch, candidates: Iterable<TopicPartition>, judges: Judges, writtenBroker: BrokerId): void {
+    const { view } = this.#context;
+    for (const at of candidates) {
       if (view.isTaken(keys.partition(at.topicId, at.partition))) continue;
       const seen = view.partition(at.topicId, at.partition);
-      const repair = seen && this.#repairOf(at, seen.record, (id) => view.isActive(id), this.#context.canLead);
-      if (repair) repairs.push(repair);
-      else this.#marked.delete(key);
-    }
-    const left = inOrder(repairs);
-    while (left.length > 0 && this.#context.hasRoom()) {
-      const batch = new PartitionBatch();
-      for (let repair = left[0]; repair && this.#addTo(batch, repair, null); repair = left[0]) {
-        left.shift();
-        this.#marked.delete(partitionKey(repair.at.topicId, repair.at.partition));
-      }
-      this.#context.transact(batch.compares, batch.mutations, () => {
-        for (const { topicId, partition } of batch.partitions) this.mark(topicId, partition);
-      });
+      const next = seen && this.#repaired(at, seen.record, judges);
+      if (next && !batch.add(view, at, seen, next, writtenBroker)) return;
     }
   }
 
-  #addTo(batch: PartitionBatch, { at, next }: Repair, writtenBroker: BrokerId | null): boolean {
-    const seen = this.#context.view.partition(at.topicId, at.partition);
-    return seen !== undefined && batch.add(this.#context.view, at, seen, next, writtenBroker);
+  /** Writes what the marked partitions need, the most urgent first, as far as there is room. */
+  pump(): void {
+    if (this.isQuiet || !this.#context.hasRoom()) return;
+    const { view, canLead } = this.#context;
+    const judges: Judges = { isInSync: (id) => view.isActive(id), canLead, lossy: this.#lossyNow() };
+    let batch = new PartitionBatch();
+    for (const marked of this.#marked)
+      for (const [key, at] of marked) {
+        if (view.isTaken(keys.partition(at.topicId, at.partition))) continue;
+        const seen = view.partition(at.topicId, at.partition);
+        const next = seen && this.#repaired(at, seen.record, judges);
+        if (next && !batch.add(view, at, seen, next)) {
+          this.#write(batch);
+          if (!this.#context.hasRoom()) return;
+          batch = new PartitionBatch();
+          batch.add(view, at, seen, next);
+        }
+        marked.delete(key);
+      }
+    if (batch.partitions.length > 0) this.#write(batch);
+  }
+
+  #write(batch: PartitionBatch): void {
+    this.#context.transact(batch.compares, batch.mutations, () => {
+      for (const { topicId, partition } of batch.partitions) this.mark(topicId, partition);
+    });
   }
 
   /** What the record should be (§2.4), or null where it is that already. */
-  #repairOf(
-    at: TopicPartition,
-    record: PartitionRecord,
-    isInSync: (id: BrokerId) => boolean,
-    canLead: (id: BrokerId) => boolean,
-  ): Repair | null {
-    const isr = record.isr.filter(isInSync);
-    const next = changePartition(record, { isr, lossy: this.#lossyNow() }, canLead);
+  #repaired(at: TopicPartition, record: PartitionRecord, { isInSync, canLead, lossy }: Judges): PartitionRecord | null {
+    const next = changePartition(record, { isr: record.isr.filter(isInSync), lossy }, canLead);
     if (next.leader < 0 && next.isr.length === 0) this.#onNobodyLeft(at, next);
-    if (next === record) return null;
-    const isInternal = this.#context.view.topic(at.topicId)?.record.isInternal ?? false;
-    // §2.1.3: partitions without a leader first, internal topics before others; then members of the ISR.
-    const rank = (next.leader === record.leader ? 2 : 0) + (isInternal ? 0 : 1);
-    return { at, next, rank };
+    return next === record ? null : next;
   }
 }
-
-const inOrder = (repairs: readonly Repair[]): Repair[] => [...repairs].sort((a, b) => a.rank - b.rank);
