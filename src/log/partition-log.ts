@@ -168,7 +168,9 @@ export class PartitionLog {
   #awaitingSync: Waiter[] = [];
   #isSyncing = false;
   #isNewDirectory: boolean;
-  #needsDirectorySync: boolean;
+  /** Names added to the directory, and how many of them are durable. */
+  #namesAdded = 0;
+  #namesSynced = 0;
   #flushing: Promise<void> = Promise.resolve();
   #flushTimer: Timer | null = null;
   #failure: unknown = null;
@@ -219,7 +221,7 @@ export class PartitionLog {
     // Recovery has synced what it kept; after a clean stop all was.
     this.#recoveryPoint = recovered.logEndOffset;
     this.#isNewDirectory = isNew;
-    this.#needsDirectorySync = isNew;
+    if (isNew) this.#namesAdded++;
   }
 
   get logStartOffset(): Offset {
@@ -450,8 +452,10 @@ export class PartitionLog {
     }
     const { segment, position } = first;
     assert(position === segment.writtenBytes, 'writes follow one another without a gap');
+    // A segment's name must not be durable before those of the segments in front of it: that would be a hole.
+    if (position === 0 && this.#segments.length > 1) await this.#syncNames();
     const { file, isNew } = await segment.fileForWriting();
-    if (isNew) this.#needsDirectorySync = true;
+    if (isNew) this.#namesAdded++;
     try {
       await file.write(chunks, position);
     } catch (error) {
@@ -553,13 +557,17 @@ export class PartitionLog {
         if (segment.baseOffset >= end) break;
         await segment.sync();
       }
-    if (this.#isNewDirectory) await this.#syncNewDirectory();
-    if (this.#needsDirectorySync) {
-      this.#needsDirectorySync = false;
-      await this.#modules.disk.syncDirectory(this.directory);
-    }
+    await this.#syncNames();
     if (end > this.#recoveryPoint) this.#recoveryPoint = end;
     this.#unsyncedRecords = Math.max(0, this.#unsyncedRecords - records);
+  }
+
+  async #syncNames(): Promise<void> {
+    if (this.#isNewDirectory) await this.#syncNewDirectory();
+    if (this.#namesSynced === this.#namesAdded) return;
+    const added = this.#namesAdded;
+    await this.#modules.disk.syncDirectory(this.directory);
+    this.#namesSynced = added;
   }
 
   /** A partition's first records are safe only with the directory that they lie in. */

@@ -278,6 +278,7 @@ describe('random histories', () => {
         };
       };
       watch(log);
+      const pending = new Set<Promise<void>>();
       const model: Model = { batches: [], promised: 0 };
       const sequences = new Map<number, number>();
       let leaderEpoch = 0;
@@ -296,7 +297,13 @@ describe('random histories', () => {
           if (random(3) === 0) {
             await appended;
             if (isSynced) model.promised = next;
-          } else appended.catch(() => {});
+          } else {
+            const settledAppend: Promise<void> = appended.then(
+              () => void pending.delete(settledAppend),
+              () => void pending.delete(settledAppend),
+            );
+            pending.add(settledAppend);
+          }
         } else if (what < 76) {
           await log.flush();
           savedRecoveryPoint = log.recoveryPoint;
@@ -359,6 +366,7 @@ describe('random histories', () => {
       }
       await log.flush();
       await log.flush();
+      while (pending.size > 0) await Promise.all(pending);
       const expected = await stateOf(log);
       expect(disk.mostWritesAtOnce).toBeLessThanOrEqual(1);
       // A replica that copies the bytes has the same epochs and producers.
