@@ -254,6 +254,7 @@ class Broker implements RunningBroker {
           }),
       },
     );
+    const metadata = new MetadataWatch({ timers });
     const logs = new DirectoryLogs({ config, directory, image: () => follower.image });
     const replicas = new ReplicaManager(
       replicaOptions(this.id, clusterId, config),
@@ -265,11 +266,11 @@ class Broker implements RunningBroker {
         client: peers.replication,
         isrChanger: agent,
         controllerContactMs: () => agent.controllerContactMs,
+        onStreamOpened: () => metadata.notify(),
         onLogFailed: (error) => this.#fail(`the log in ${directory.path} failed: ${(error as Error).message}`),
       },
       follower.image,
     );
-    const metadata = new MetadataWatch({ timers });
     follower.onChange((entries) => {
       replicas.onMetadata(follower.image, entries);
       directory.noteRevision(follower.image.revision);

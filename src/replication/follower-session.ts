@@ -37,6 +37,8 @@ export interface FollowerSessionModules {
   /** Where the leader's broker listens now; null while it is not registered. */
   endpointOf(leader: BrokerId): Endpoint | null;
   localEpoch(): BrokerEpoch;
+  /** The stream is up: whoever waited because it was broken may look again. */
+  onOpened(): void;
 }
 
 export class FollowerSession {
@@ -76,6 +78,8 @@ export class FollowerSession {
 
   remove(replica: FollowingReplica): void {
     this.#replicas.delete(replica);
+    // That leader's end is no news for those who will follow it again one day.
+    if (this.#replicas.size === 0) this.#hasBroken = false;
     for (const [attachId, owner] of this.#attached) {
       if (owner !== replica) continue;
       this.#attached.delete(attachId);
@@ -163,6 +167,7 @@ export class FollowerSession {
       this.#hasBroken = false;
       this.#retryMs = this.#options.firstRetryMs;
       for (const replica of [...this.#replicas]) replica.onStreamOpened();
+      this.#modules.onOpened();
       return;
     }
     const replica = this.#attached.get(message.attachId);

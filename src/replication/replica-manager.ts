@@ -80,6 +80,8 @@ export interface ReplicaManagerModules {
   readonly client: ReplicationClient | null;
   readonly isrChanger: IsrChanger;
   controllerContactMs(): number;
+  /** A stream to a leader that may have been broken is up (`isStreamBroken`). */
+  onStreamOpened(): void;
   /** A log failed for good: this broker must give its partitions away. */
   onLogFailed(error: unknown): void;
 }
@@ -371,6 +373,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
         logger: this.logger,
         endpointOf: (id): Endpoint | null => this.#image.brokers.get(id)?.record.peer ?? null,
         localEpoch: () => this.#brokerEpoch,
+        onOpened: () => this.#modules.onStreamOpened(),
       },
     );
     this.#followerSessions.set(leader, session);
