@@ -73,6 +73,7 @@ export class BrokerAgent {
   #nextCallId = 1;
   #liveLease: Lease | null = null;
   #tick: Timer | null = null;
+  #wake: Timer | null = null;
   #stopFollowing: () => void = () => {};
   #isStopped = false;
 
@@ -165,6 +166,7 @@ export class BrokerAgent {
     this.#isStopped = true;
     this.#stopFollowing();
     this.#tick?.cancel();
+    this.#wake?.cancel();
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();
     for (const resolve of this.#admins.values()) resolve({ kind: 'refused', fault: { code: 'NOT_CONTROLLER' } });
@@ -178,6 +180,17 @@ export class BrokerAgent {
     const { clock } = this.#modules;
     const timed = { ...event, nowMs: clock.monotonicMs(), wallMs: clock.wallMs() } as LifecycleEvent;
     for (const action of this.#lifecycle.step(timed)) this.#carryOut(action);
+    this.#maybeWake(timed.nowMs);
+  }
+
+  /** Reconnecting waits less than a tick at first. */
+  #maybeWake(nowMs: number): void {
+    const { wakeAtMs } = this.#lifecycle;
+    if (wakeAtMs === null || this.#wake !== null || wakeAtMs - nowMs >= this.#options.control.tickMs) return;
+    this.#wake = this.#modules.timers.setTimer(Math.max(1, wakeAtMs - nowMs), () => {
+      this.#wake = null;
+      this.#step({ kind: 'ticked' });
+    });
   }
 
   #carryOut(action: LifecycleAction): void {

@@ -112,6 +112,13 @@ export class BrokerLifecycle {
     return this.#state;
   }
 
+  /** When a `ticked` would do more than the regular ones: to connect again. Null while there is no such time. */
+  get wakeAtMs(): number | null {
+    const controllerEpoch = this.#image?.controller?.modRevision;
+    if (this.#isOver || this.#connection || this.#pause.controllerEpoch !== controllerEpoch) return null;
+    return this.#pause.untilMs;
+  }
+
   step(event: LifecycleEvent): LifecycleAction[] {
     if (this.#isOver) return [];
     this.#nowMs = event.nowMs;

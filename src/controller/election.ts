@@ -115,8 +115,12 @@ export class Election {
       version !== this.#standing.controllerEpoch
     )
       this.#standing = { kind: 'watching' };
+    // The image was faster than the answer of the store: what it shows is the win.
+    const isOwnWin = controller !== null && this.#isSelf(controller);
+    if (this.#standing.kind === 'campaigning' && isOwnWin && version > this.#standing.against)
+      this.#standing = { kind: 'won', controllerEpoch: version };
     // §3: the answer was lost, the win was not.
-    if (this.#isAnswerLost && this.#standing.kind === 'watching' && controller && this.#isSelf(controller)) {
+    if (this.#isAnswerLost && this.#standing.kind === 'watching' && isOwnWin) {
       this.#isAnswerLost = false;
       this.#standing = { kind: 'won', controllerEpoch: version };
     }

@@ -30,6 +30,7 @@ function started(holder: ControllerRecord | null, at = 10): { election: Election
   return { election, actions };
 }
 
+const kindsOf = (actions: readonly ElectionAction[]): string[] => actions.map(({ kind }) => kind);
 const campaign = (actions: readonly ElectionAction[]) =>
   actions.flatMap((action) => (action.kind === 'transact' ? [action] : [])).at(-1);
 const win = (id: number, at: number, nowMs = 0): ElectionEvent => ({
@@ -56,6 +57,13 @@ test('the term begins when the image holds the win, not before (§2.1.3)', () =>
   assert.deepEqual(election.step(win(id, 12)), []);
   assert.deepEqual(election.step(seen(11, null)), []);
   assert.deepEqual(election.step(seen(12, recordOf(1))), [{ kind: 'beginTerm', controllerEpoch: 12, knownDead: [] }]);
+  assert.equal(election.controllerEpoch, 12);
+});
+
+test('a win that the image shows before the store has answered begins the term at once', () => {
+  const { election, actions } = started(null);
+  assert.deepEqual(kindsOf(election.step(seen(12, recordOf(1)))), ['beginTerm']);
+  assert.deepEqual(election.step(win(campaign(actions)?.id ?? 0, 12)), []);
   assert.equal(election.controllerEpoch, 12);
 });
 
