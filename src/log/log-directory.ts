@@ -92,6 +92,10 @@ export class LogDirectory {
   readonly #meta: files.MetaProperties | null;
   readonly #bootId: string;
   readonly #logs = new Map<string, PartitionLog>();
+  /** By directory name: the log that has it open. */
+  readonly #holders = new Map<string, PartitionLog>();
+  /** By directory name: the end of what is being done with it. */
+  readonly #turns = new Map<string, Promise<void>>();
   readonly #recoveryPoints: Map<string, Offset>;
   readonly #logStarts: Map<string, Offset>;
   readonly #highWatermarks: Map<string, files.HighWatermark>;
@@ -197,15 +201,32 @@ export class LogDirectory {
    */
   async openLog({ topic, topicId, partition, config }: LogToOpen): Promise<PartitionLog> {
     const name = `${topic}-${partition}`;
-    await this.#takeSlot();
-    try {
-      const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
-      log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
-      this.#logs.set(partitionKey(topicId, partition), log);
-      return log;
-    } finally {
-      this.#giveSlot();
-    }
+    return this.#inTurn(name, async () => {
+      await this.#takeSlot();
+      try {
+        const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
+        log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
+        this.#logs.set(partitionKey(topicId, partition), log);
+        this.#holders.set(name, log);
+        return log;
+      } finally {
+        this.#giveSlot();
+      }
+    });
+  }
+
+  /** What is done with one directory is done one after the other: the name of a deleted topic may be used again at once. */
+  #inTurn<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+    const done = (this.#turns.get(name) ?? Promise.resolve()).then(work);
+    const turn = done.then(
+      () => {},
+      () => {},
+    );
+    this.#turns.set(name, turn);
+    void turn.then(() => {
+      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+    });
+    return done;
   }
 
   async #openInDirectory(name: string, options: LogToOpen): Promise<PartitionLog> {
@@ -226,6 +247,11 @@ export class LogDirectory {
       );
     } catch (error) {
       if (!(error instanceof ForeignDirectoryError)) throw error;
+      // A log of this run: its topic was deleted while it was being opened, and the name is in use again already.
+      if (this.#holders.delete(name)) {
+        await this.#moveAway(name);
+        return this.#openInDirectory(name, options);
+      }
       const stray = `${directory}.${this.#newName()}-stray`;
       this.#modules.logger.warn(
         { directory, keptAs: stray, topicId: error.found },
@@ -244,13 +270,21 @@ export class LogDirectory {
     const key = partitionKey(log.topicId, log.partition);
     if (this.#logs.get(key) === log) this.#logs.delete(key);
     this.#highWatermarks.delete(key);
+    await this.#inTurn(name, async () => {
+      await log.release();
+      if (this.#holders.get(name) !== log) return; // the directory has gone to another topic of that name
+      this.#holders.delete(name);
+      await this.#moveAway(name);
+    });
+  }
+
+  async #moveAway(name: string): Promise<void> {
     this.#recoveryPoints.delete(name);
     this.#logStarts.delete(name);
     this.#kafkaHighWatermarks.delete(name);
     this.#found.delete(name);
-    await log.release();
     const removed = join(this.path, `${name}.${this.#newName()}-delete`);
-    await this.#modules.disk.rename(log.directory, removed);
+    await this.#modules.disk.rename(join(this.path, name), removed);
     await this.#modules.disk.syncDirectory(this.path);
     this.#deleteLater(removed, deleteDelayMs);
   }

@@ -31,9 +31,11 @@ import {
   unpackLimit,
   validateBatch,
 } from '../records/validate-batch.ts';
+import { formatEpochs } from './checkpoint-file.ts';
 import type { EpochCache } from './epoch-cache.ts';
 import { defaultFlushMs, type LogConfig } from './log-config.ts';
 import {
+  epochFileName,
   formatPartitionMetadata,
   listPartitionFiles,
   metadataFileName,
@@ -168,6 +170,7 @@ export class PartitionLog {
   #awaitingSync: Waiter[] = [];
   #isSyncing = false;
   #isNewDirectory: boolean;
+  #hasEpochFile: boolean;
   /** Names added to the directory, and how many of them are durable. */
   #namesAdded = 0;
   #namesSynced = 0;
@@ -221,6 +224,7 @@ export class PartitionLog {
     // Recovery has synced what it kept; after a clean stop all was.
     this.#recoveryPoint = recovered.logEndOffset;
     this.#isNewDirectory = isNew;
+    this.#hasEpochFile = !isNew;
     if (isNew) this.#namesAdded++;
   }
 
@@ -774,7 +778,13 @@ export class PartitionLog {
     const latest = this.epochs.latest();
     assert(latest === null || epoch >= latest.epoch, 'leader epochs do not fall');
     this.epochs.assign(epoch, this.#assignedEnd);
-    await this.#persistEpochs();
+    if (this.#assignedEnd > 0 || this.#hasEpochFile) return this.#persistEpochs();
+    // The first epoch of an empty log need not be durable: its first batch will tell it, and each of the thousands of
+    // partitions that a topic can bring into being would cost two syncs.
+    this.#hasEpochFile = true;
+    const path = join(this.directory, epochFileName);
+    const text = Buffer.from(formatEpochs(this.epochs.entries));
+    await this.#enqueueTask(() => writeDerivedFile(this.#modules.disk, path, text));
   }
 
   /** Drops epochs that begin at or after `endOffset`: a leader's that wrote nothing, before a follower appends. */
@@ -783,6 +793,7 @@ export class PartitionLog {
   }
 
   #persistEpochs(): Promise<void> {
+    this.#hasEpochFile = true;
     const entries = [...this.epochs.entries];
     const persisted = this.#enqueueTask(() => writeEpochs(this.#modules.disk, this.directory, entries));
     persisted.catch(() => {}); // `#fail` has told everybody; whoever awaits it is told too

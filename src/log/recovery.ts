@@ -21,7 +21,7 @@ import * as header from '../records/batch-header.ts';
 import { decodeEndTransactionMarker } from '../records/control-record.ts';
 import { hasValidCrc } from '../records/record-batch.ts';
 import { findsGoodBatch, type Visit } from './batch-scanner.ts';
-import { EpochCache } from './epoch-cache.ts';
+import { EpochCache, type EpochEntry } from './epoch-cache.ts';
 import { type PartitionFiles, readEpochs, writeEpochs } from './partition-files.ts';
 import { decodeKafkaSnapshot, decodeProducers } from './producer-snapshot.ts';
 import { batchesPerProducer, type ProducerEntry, ProducerState } from './producer-state.ts';
@@ -97,13 +97,13 @@ export async function recoverLog(
 /** Finds the log's end, cuts what must go, and makes the epochs that the batches have. */
 async function recoverSegments(
   segments: Segment[],
-  knownEpochs: ConstructorParameters<typeof EpochCache>[0] | null,
+  knownEpochs: readonly EpochEntry[] | null,
   options: RecoveryOptions,
   modules: Modules,
 ): Promise<EpochCache> {
   const { recoveryPoint, lastStop } = options;
   const rebuilt = new EpochCache();
-  const known = knownEpochs === null ? null : new EpochCache(knownEpochs);
+  const known = knownEpochs === null || knownEpochs.length === 0 ? null : new EpochCache(knownEpochs);
   const firstUnsure = lastStop === 'clean' ? Math.max(segments.length - 1, 0) : firstBeyond(segments, recoveryPoint);
   const isRebuilding = known === null && segments.some((segment) => segment.writtenBytes > 0);
   for (let index = isRebuilding ? 0 : firstUnsure; index < segments.length; index++) {
@@ -177,7 +177,10 @@ function checkOf(
     if (header.lastOffsetDeltaOf(batch) < 0) return { bad: 'a batch ends before it begins' };
     if (isUnsure && !hasValidCrc(batch)) return { bad: 'the CRC-32C of a batch does not match its bytes' };
     if (known !== null) {
-      if (known.epochAt(base) !== epoch)
+      const oldest = known.entries[0];
+      // Below the log start offset the cache has forgotten who wrote what.
+      const isForgotten = oldest !== undefined && base < oldest.startOffset && epoch <= oldest.epoch;
+      if (!isForgotten && known.epochAt(base) !== epoch)
         return { bad: `a batch has leader epoch ${epoch}, offset ${base} is of epoch ${known.epochAt(base)}` };
     } else if (epoch !== noLeaderEpoch) {
       const latest = rebuilt.latest();

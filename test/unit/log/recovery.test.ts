@@ -344,6 +344,7 @@ describe('random histories', () => {
             if (!(error instanceof ForeignDirectoryError)) throw error;
             expect([stop, model.promised]).toEqual(['lossy', 0]);
             await disk.removeDirectory(ordersDirectory);
+            await disk.syncDirectory(ordersDirectory);
             ({ log } = await openLog(options));
           }
           watch(log);
