@@ -1,8 +1,10 @@
 /** The cluster image as clients may see it: endpoints of their listener, topics by name or id, hints to the leader. */
+
 import { type BrokerId, noBroker, topicId } from '../model/brands.ts';
 import type { ClusterImage, TopicImage } from '../model/cluster-image.ts';
 import type { Fault } from '../model/fault.ts';
 import type { BrokerRecord, Endpoint } from '../model/metadata-schema.ts';
+import { errorCodes } from '../wire/error-codes.ts';
 import { errorCodeOf } from './kafka-errors.ts';
 
 /** As the wire says it when no id is given. */
@@ -95,4 +97,4 @@ export function describePartition(
   };
 }
 
-const listenerNotFound = 72;
+const listenerNotFound = errorCodes.LISTENER_NOT_FOUND;

@@ -1,4 +1,5 @@
 /** DescribeCluster 0–2: the brokers (KIP-700), from 2 on the fenced ones too where asked for (KIP-1073). */
+import { errorCodes } from '../../wire/error-codes.ts';
 import { describeClusterApi } from '../../wire/messages/60-describe-cluster.ts';
 import { clientNodes, controllerFor } from '../cluster-view.ts';
 import { serve } from '../services.ts';
@@ -6,8 +7,8 @@ import { allClusterOperations } from './03-metadata.ts';
 
 const brokerEndpoints = 1;
 const controllerEndpoints = 2;
-const mismatchedEndpointType = 114;
-const unsupportedEndpointType = 115;
+const mismatchedEndpointType = errorCodes.MISMATCHED_ENDPOINT_TYPE;
+const unsupportedEndpointType = errorCodes.UNSUPPORTED_ENDPOINT_TYPE;
 
 export const describeCluster = serve(describeClusterApi, (services, request, { listener }) => {
   const { endpointType } = request;
