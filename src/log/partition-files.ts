@@ -18,6 +18,7 @@ export interface PartitionFiles {
   /** Offsets of `.producers` files, falling. */
   readonly producerFiles: readonly Offset[];
   readonly leftOvers: readonly string[];
+  readonly isEmpty: boolean;
   readonly hasMetadata: boolean;
   readonly hasEpochs: boolean;
 }
@@ -34,6 +35,7 @@ export async function listPartitionFiles(disk: Disk, directory: string): Promise
     kafkaSnapshots: offsetsOf('.snapshot').reverse(),
     producerFiles: offsetsOf('.producers').reverse(),
     leftOvers: names.filter((name) => leftOver.test(name)),
+    isEmpty: names.length === 0,
     hasMetadata: names.includes(metadataFileName),
     hasEpochs: names.includes(epochFileName),
   };

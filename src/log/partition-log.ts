@@ -968,6 +968,7 @@ const noFiles: PartitionFiles = {
   kafkaSnapshots: [],
   producerFiles: [],
   leftOvers: [],
+  isEmpty: true,
   hasMetadata: false,
   hasEpochs: false,
 };
@@ -984,8 +985,7 @@ async function existingFiles(disk: Disk, { directory, topicId }: OpenOptions): P
   const found = files?.hasMetadata === true ? await readPartitionMetadata(disk, directory) : null;
   if (found === topicId) return files;
   // An empty directory is one whose making was cut short.
-  if (files !== null && (files.hasMetadata || files.segments.length > 0))
-    throw new ForeignDirectoryError(directory, found);
+  if (files !== null && !files.isEmpty) throw new ForeignDirectoryError(directory, found);
   await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(topicId)));
   return null;
 }
