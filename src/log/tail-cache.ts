@@ -33,7 +33,7 @@ export class TailCache {
   readonly #maxBytes: number;
   #bytes = 0;
   /** In the order it was taken; a partition gives up its own in the same order. */
-  #pieces: Piece[] = [];
+  #pieces: (Piece | undefined)[] = [];
   #firstPiece = 0;
 
   constructor(maxBytes: number) {
@@ -65,7 +65,8 @@ export class TailCache {
   #giveUpOldest(): void {
     const oldest = this.#pieces[this.#firstPiece];
     assert(oldest !== undefined, 'bytes in the cache belong to a piece');
-    this.#firstPiece++;
+    // The slot lets go of the memory now, not when the array is moved up: a thousand large batches are a gigabyte.
+    this.#pieces[this.#firstPiece++] = undefined;
     this.#bytes -= oldest.bytes;
     oldest.tail.giveUp(oldest.memory);
     if (this.#firstPiece >= compactAfter && this.#firstPiece * 2 > this.#pieces.length) {
@@ -92,7 +93,7 @@ export class TailCache {
 
 export class PartitionTail {
   readonly #cache: TailCache;
-  #entries: Entry[] = [];
+  #entries: (Entry | undefined)[] = [];
   #first = 0;
   #slab: Buffer | null = null;
   /** The memory taken last, if it is still here. */
@@ -146,7 +147,7 @@ export class PartitionTail {
 
   /** The cache needs the room: everything in `memory`, which is this partition's oldest. */
   giveUp(memory: ArrayBufferLike): void {
-    while (this.#entries[this.#first]?.bytes.buffer === memory) this.#first++;
+    while (this.#entries[this.#first]?.bytes.buffer === memory) this.#entries[this.#first++] = undefined;
     if (this.#slab?.buffer === memory) this.#slab = null;
     if (this.#newest === memory) this.#newest = null;
     if (this.#first >= compactAfter && this.#first * 2 > this.#entries.length) {
