@@ -41,6 +41,8 @@ export interface DeliberateFault {
   readonly keepsEmptyEpochs?: boolean;
   /** The new broker epoch is given before the old incarnation has left anything. */
   readonly registersAtOnce?: boolean;
+  /** A start after a loss of power that is killed before it is registered counts as killed, not as lossy. */
+  readonly forgetsLossyStart?: boolean;
   /** Acks count whatever session they are of, and attach requests whatever leader epoch. */
   readonly countsLateAcks?: boolean;
 }

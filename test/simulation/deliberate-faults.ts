@@ -119,4 +119,10 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     leaderRecord: (record, intendedMinIsr): PartitionRecord => ({ ...record, minIsr: intendedMinIsr }),
   },
   { name: '14-empty-epochs-kept', keepsEmptyEpochs: true },
+  {
+    name: '15-lossy-start-forgotten',
+    isQuick: false,
+    aim: { minIsr: 2, losesPower: true },
+    forgetsLossyStart: true,
+  },
 ];

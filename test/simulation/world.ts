@@ -334,7 +334,8 @@ export class World {
     if (!broker || !running) return;
     this.trace.note('kill', [id]);
     broker.running = null;
-    if (running.brokerEpoch >= 0 || broker.disk.stopKind !== 'lossy') broker.disk.stopKind = 'killed';
+    const isKnown = running.brokerEpoch >= 0 || broker.disk.stopKind !== 'lossy';
+    if (isKnown || this.fault?.forgetsLossyStart) broker.disk.stopKind = 'killed';
     this.network.onKilled(running.process);
     running.close();
   }
