@@ -54,8 +54,8 @@ test('a lock of another process that lives is refused, and its holder named', as
 });
 
 test('a lock of a process that was killed and that nobody has reaped is taken over', async () => {
-  // `sleep` takes the place of the shell and never waits for the child that `true` was.
-  const pid = await printedPid('true & echo $!; exec sleep 60');
+  // `sleep` takes the place of the shell and never waits for the child that ends later.
+  const pid = await printedPid('sleep 0.2 & echo $!; exec sleep 60');
   while (statOf(pid)[0] !== 'Z') await new Promise((resolve) => setImmediate(resolve));
   writeLockOf(pid);
   await (await lockFile(path)).release();
