@@ -85,6 +85,12 @@ export class BrokerLifecycle {
   readonly #heartbeatsSentMs = new Map<number, number>();
   #controllerContactMs = Number.NEGATIVE_INFINITY;
 
+  /** The version of `ctl/leader` that was followed last, and when its process was heard last; null: never. */
+  #followed: { controllerEpoch: Revision; heardMs: number | null } | null = null;
+  /** Since when this process has not stalled: silence before that proves nothing (§2.3 stall guard). */
+  #steadySinceMs = Number.NEGATIVE_INFINITY;
+  #lastStepMs: number | null = null;
+
   readonly #alters = new Map<number, PendingAlter>();
   readonly #admins = new Map<number, PendingAdmin>();
   #shutdown: { sinceMs: number; lastAnswerMs: number; leadersLeft: number } | null = null;
@@ -123,6 +129,7 @@ export class BrokerLifecycle {
     if (this.#isOver) return [];
     this.#nowMs = event.nowMs;
     this.#wallMs = event.wallMs;
+    this.#noteStall();
     this.#on(event);
     this.#pump();
     const actions = this.#actions;
@@ -140,6 +147,7 @@ export class BrokerLifecycle {
       case 'streamMessage':
         if (event.streamId !== this.#connection?.streamId) return;
         this.#connection.lastHeardMs = this.#nowMs;
+        if (this.#followed) this.#followed.heardMs = this.#nowMs;
         return this.#onMessage(this.#connection, event.message);
       case 'streamClosed':
         if (event.streamId === this.#connection?.streamId) this.#onClosed(this.#connection, event.cause);
@@ -196,6 +204,9 @@ export class BrokerLifecycle {
 
   #followController(image: ClusterImage): void {
     const controller = image.controller;
+    this.#maybeReportSilence(image);
+    if (controller && this.#followed?.controllerEpoch !== controller.modRevision)
+      this.#followed = { controllerEpoch: controller.modRevision, heardMs: null };
     const connection = this.#connection;
     if (connection && connection.controllerEpoch !== controller?.modRevision) {
       // §2.2: the next controller answers the same incarnation with the same epoch.
@@ -219,6 +230,26 @@ export class BrokerLifecycle {
     this.#actions.push({ kind: 'connect', streamId, endpoint });
     if (this.#brokerEpoch === noBrokerEpoch) this.#register(this.#connection);
     this.#news = 'urgent';
+  }
+
+  /**
+   * A stopped process keeps its streams. When its lease ends, and it has not answered here for a whole fence time, the
+   * next controller need not count its silence anew (§2.3 E2; the lease alone proves nothing, I7).
+   */
+  #maybeReportSilence(image: ClusterImage): void {
+    const followed = this.#followed;
+    if (!followed || image.controller) return;
+    this.#followed = null;
+    if (followed.heardMs === null) return;
+    const silentMs = this.#nowMs - Math.max(followed.heardMs, this.#steadySinceMs);
+    if (silentMs < this.#options.fenceAfterMs) return;
+    this.#actions.push({ kind: 'controllerDead', controllerEpoch: followed.controllerEpoch });
+  }
+
+  #noteStall(): void {
+    const sinceMs = this.#lastStepMs === null ? 0 : this.#nowMs - this.#lastStepMs;
+    if (sinceMs > this.#options.tickMs + this.#options.stallAfterMs) this.#steadySinceMs = this.#nowMs;
+    this.#lastStepMs = this.#nowMs;
   }
 
   #disconnect({ streamId }: Connection): void {

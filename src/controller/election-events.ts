@@ -22,7 +22,10 @@ export type ElectionEvent =
   /** The grant failed, or the store forgot the lease, or its time ran out unanswered. */
   | { readonly kind: 'leaseLost'; readonly nowMs: number }
   | { readonly kind: 'txnDone'; readonly id: number; readonly outcome: StoreOutcome; readonly nowMs: number }
-  /** Positive evidence (§2.3 E1) that the process behind this version of `ctl/leader` is gone. */
+  /**
+   * Positive evidence that the process behind this version of `ctl/leader` is gone: E1, or, told when the key is gone
+   * with its lease, a whole fence time of silence (§2.3).
+   */
   | { readonly kind: 'controllerDead'; readonly controllerEpoch: Revision; readonly nowMs: number }
   /** The controller core resigned, or the process stops. */
   | { readonly kind: 'resigned'; readonly mayCampaignAgain: boolean; readonly nowMs: number }

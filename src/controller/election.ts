@@ -39,6 +39,8 @@ export class Election {
   #standing: Standing = { kind: 'watching' };
   #lease: LeaseState = { kind: 'none', notBeforeMs: Number.NEGATIVE_INFINITY };
   #controller: Versioned<ControllerRecord> | null = null;
+  /** The last one that was not this start of this broker. */
+  #lastController: Versioned<ControllerRecord> | null = null;
   /** Up to where `#controller` is known. */
   #seen: Revision = noRevision;
   /** E1 against the holder of this version of the key. */
@@ -87,8 +89,9 @@ export class Election {
       case 'txnDone':
         return this.#onCampaignDone(event.id, event.outcome, event.nowMs);
       case 'controllerDead':
-        if (this.#controller?.modRevision === event.controllerEpoch)
-          this.#dead = { controllerEpoch: event.controllerEpoch, brokerId: this.#controller.record.brokerId };
+        // Of the last one that was seen: its key may be gone by now.
+        if (this.#lastController?.modRevision === event.controllerEpoch)
+          this.#dead = { controllerEpoch: event.controllerEpoch, brokerId: this.#lastController.record.brokerId };
         return;
       case 'resigned':
         return this.#onResigned(event.mayCampaignAgain, event.nowMs);
@@ -101,6 +104,7 @@ export class Election {
 
   #onSeen(controller: Versioned<ControllerRecord> | null, at: Revision): void {
     this.#controller = controller;
+    this.#lastController = controller && !this.#isSelf(controller) ? controller : this.#lastController;
     this.#seen = at;
     const version = controller?.modRevision ?? noRevision;
     if (this.#retry && this.#retry.against !== version) this.#retry = null;

@@ -109,7 +109,10 @@ export type LifecycleAction =
   | { readonly kind: 'stateChanged'; readonly state: BrokerState | 'unregistered' }
   /** `live/<id>` is not there or another's: grant a lease, put it; then step `liveDone`. */
   | { readonly kind: 'putLive' }
-  /** E1 for the controller's own broker: hand it to the `Election` (§2.1.2). */
+  /**
+   * The process behind this version of `ctl/leader` is gone: E1, or E2 with its lease ended. Hand it to the `Election`
+   * (§2.1.2).
+   */
   | { readonly kind: 'controllerDead'; readonly controllerEpoch: Revision }
   | { readonly kind: 'alterPartitionAnswer'; readonly callId: number; readonly answers: readonly IsrAnswer[] }
   | { readonly kind: 'adminAnswer'; readonly callId: number; readonly answer: AdminAnswer }

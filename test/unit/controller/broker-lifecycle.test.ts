@@ -162,6 +162,27 @@ for (const [cause, outcome, isDead] of endings)
     assert.equal(kinds(actions).includes('controllerDead'), isDead);
   });
 
+// before its key went | evidence
+const silences: [string, (bench: Bench) => void, boolean][] = [
+  ['it answered all the time', (bench) => bench.pass(3000), false],
+  ['it was silent for a whole fence time', (bench) => bench.pass(2500, false), true],
+  ['it was silent for less', (bench) => bench.pass(1900, false), false],
+  [
+    'this process stood still too',
+    (bench) => {
+      bench.nowMs += 5000;
+    },
+    false,
+  ],
+];
+for (const [title, before, isDead] of silences)
+  test(`where ${title}, a controller whose lease ends is ${isDead ? '' : 'not '}known to be dead (E2, I7)`, () => {
+    const bench = registered();
+    bench.answer('active');
+    before(bench);
+    assert.equal(kinds(bench.write([keys.controller, null])).includes('controllerDead'), isDead);
+  });
+
 test('evidence against a controller that has been replaced meanwhile is dropped', () => {
   const bench = registered();
   const [dial] = bench.step({ kind: 'streamClosed', streamId: bench.streamId, cause: 'peerClosed' });

@@ -76,6 +76,15 @@ test('evidence of death replaces the key without waiting for the lease, and is h
   assert.deepEqual(begin, { kind: 'beginTerm', controllerEpoch: 11, knownDead: [2] });
 });
 
+test('evidence that comes when the key is gone already is handed to the term of whoever wins it', () => {
+  const { election } = started(recordOf(2));
+  const txn = campaign(election.step(seen(11, null)));
+  assert.deepEqual(txn?.txn.compares, [{ key: 'ctl/leader', modRevision: 0 }]);
+  election.step({ kind: 'controllerDead', controllerEpoch: revision(10), nowMs: 1 });
+  election.step(win(txn?.id ?? 0, 12));
+  assert.deepEqual(election.step(seen(12, recordOf(1))), [{ kind: 'beginTerm', controllerEpoch: 12, knownDead: [2] }]);
+});
+
 test('evidence against an earlier controller has no effect on the present one', () => {
   const { election } = started(recordOf(3), 20);
   assert.deepEqual(election.step({ kind: 'controllerDead', controllerEpoch: revision(10), nowMs: 1 }), []);
