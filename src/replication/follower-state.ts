@@ -153,7 +153,7 @@ export class FollowerState {
     this.#logEndOffset = start.logEndOffset;
     this.#lastEpoch = start.lastEpoch;
     // A log that lost its unflushed tail may end before what it once knew as committed.
-    this.#highWatermark = earlier(start.highWatermark, start.logEndOffset);
+    this.#highWatermark = later(start.logStartOffset, earlier(start.highWatermark, start.logEndOffset));
     this.#highWatermarkEpoch = start.highWatermarkEpoch;
   }
 

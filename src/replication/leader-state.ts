@@ -52,7 +52,8 @@ export interface LeaderStart {
   readonly record: PartitionRecord;
   /** The leader epoch starts here. The driver has entered (leaderEpoch, logEndOffset) in the epoch cache, durably. */
   readonly logEndOffset: Offset;
-  /** What this replica knew as committed. */
+  readonly logStartOffset: Offset;
+  /** What this replica knew as committed. After a crash that is what was last saved: an older one. */
   readonly highWatermark: Offset;
   readonly nowMs: number;
 }
@@ -201,7 +202,9 @@ export class LeaderState {
     this.leaderEpoch = start.record.leaderEpoch;
     this.leaderEpochStartOffset = start.logEndOffset;
     this.#logEndOffset = start.logEndOffset;
-    this.#highWatermark = earlier(start.highWatermark, start.logEndOffset);
+    // Only what is committed is ever deleted. Told less, a follower would keep records from before the log start that
+    // this log may never have held.
+    this.#highWatermark = later(start.logStartOffset, earlier(start.highWatermark, start.logEndOffset));
     this.#trackReplicas(start.nowMs);
     this.#advanceHighWatermark();
   }

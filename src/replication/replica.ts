@@ -251,6 +251,7 @@ export class Replica implements SendingReplica, FollowingReplica {
       { brokers: this.#host.brokers, epochs: this.log.epochs },
       {
         record,
+        logStartOffset: this.log.logStartOffset,
         logEndOffset: this.log.logEndOffset,
         highWatermark: this.#highWatermark,
         nowMs: this.#host.monotonicMs(),

@@ -169,6 +169,7 @@ export class SimulatedReplica {
     log.epochs.assign(record.leaderEpoch, log.endOffset);
     const plain: LeaderStart = {
       record: this.#asLeaderSees(record),
+      logStartOffset: log.startOffset,
       logEndOffset: log.endOffset,
       highWatermark: log.highWatermark,
       nowMs: this.#host.nowMs,

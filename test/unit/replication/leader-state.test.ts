@@ -59,6 +59,11 @@ describe('the high watermark', () => {
     assert.equal(new LeaderUnderTest({ logEndOffset: offset(3), highWatermark: offset(4) }).state.highWatermark, 3);
   });
 
+  test('is at least the log start, whatever was last saved of it: only what is committed is deleted', () => {
+    const start = { logStartOffset: offset(5), logEndOffset: offset(9), highWatermark: offset(2) };
+    assert.equal(new LeaderUnderTest(start).state.highWatermark, 5);
+  });
+
   test('does not fall when a follower attaches again with less', () => {
     const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
     leader.append(10);

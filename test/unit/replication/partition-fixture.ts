@@ -64,7 +64,14 @@ export class LeaderUnderTest {
     this.state = new LeaderState(
       { localId: b1, lagTimeMaxMs: 10_000, isrRetryMs: 200, isolationTimeMs: 2_000 },
       { brokers: this.brokers, epochs: history },
-      { record: recordOf(), logEndOffset: offset(0), highWatermark: offset(0), nowMs: 0, ...start },
+      {
+        record: recordOf(),
+        logStartOffset: offset(0),
+        logEndOffset: offset(0),
+        highWatermark: offset(0),
+        nowMs: 0,
+        ...start,
+      },
     );
   }
   append(logEnd: number): LeaderAction[] {
