@@ -2,7 +2,8 @@
  * One data directory of a broker: whose is it, how did the last run end, and which logs lie in it?
  *
  *     open    lock ─► files at the root ─► lastStop            nothing is written yet
- *     join    cluster, broker and revision match ─► clean-shutdown mark gone, boot id noted
+ *     join    cluster, broker and revision match ─► clean-shutdown mark gone, boot id noted unless
+ *             the stop was lossy: that stays so until the controller knows (noteRegistered), however often it starts
  *     openLog … checkpoints every minute …
  *     close   logs closed ─► checkpoints ─► clean-shutdown mark, last of all and only if no write has failed
  */
@@ -110,6 +111,8 @@ export class LogDirectory {
   #nextCheckpoint: Promise<void> | null = null;
   #openSlots = parallelLogs;
   readonly #waitingForSlot: (() => void)[] = [];
+  /** The controller knows how the last stop was, or it cost nothing. */
+  #isStopKnown: boolean;
   #isEnded = false;
   #hasFailed = false;
 
@@ -141,6 +144,7 @@ export class LogDirectory {
     this.directoryId = root.meta?.directoryId ?? modules.random.bytes(16).toString('base64url');
     this.previousBrokerEpoch = root.cleanEpoch ?? noBrokerEpoch;
     this.lastStop = lastStopOf(root);
+    this.#isStopKnown = this.lastStop !== 'lossy';
     this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
     this.#recoveryPoints = root.recoveryPoints;
     this.#logStarts = root.logStarts;
@@ -182,7 +186,7 @@ export class LogDirectory {
         join(this.path, files.metaPropertiesName),
         files.formatMetaProperties({ clusterId, nodeId: brokerId, directoryId: this.directoryId }),
       );
-    await disk.replaceFile(join(this.path, files.bootName), this.#bootId);
+    if (this.lastStop !== 'lossy') await this.#noteBoot();
     await disk.remove(join(this.path, files.cleanShutdownName));
     await disk.syncDirectory(this.path);
     this.#timers.push(
@@ -191,6 +195,19 @@ export class LogDirectory {
       }),
     );
     for (const name of this.#found) if (name.endsWith('-delete')) this.#deleteLater(join(this.path, name), 0);
+  }
+
+  /**
+   * The controller has registered this start, and with it how the last one ended. Before that a lossy stop must not
+   * look like a killed one to the next start: the replicas here would stay eligible without what they lost (I22).
+   */
+  async noteRegistered(): Promise<void> {
+    if (this.lastStop === 'lossy') await this.#noteBoot();
+    this.#isStopKnown = true;
+  }
+
+  async #noteBoot(): Promise<void> {
+    await this.#modules.disk.replaceFile(join(this.path, files.bootName), this.#bootId);
   }
 
   // Logs
@@ -429,7 +446,7 @@ export class LogDirectory {
       await this.checkpointRecoveryPoints();
       await this.#saveRevision();
       const { disk } = this.#modules;
-      if (!this.#hasFailed)
+      if (!this.#hasFailed && this.#isStopKnown)
         await disk.replaceFile(join(this.path, files.cleanShutdownName), files.formatCleanShutdown(brokerEpoch));
     } finally {
       await this.#end();

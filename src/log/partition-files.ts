@@ -70,3 +70,44 @@ export async function writeDerivedFile(disk: Disk, path: string, content: Uint8A
     await file.close();
   }
 }
+
+export const noPartitionFiles: PartitionFiles = {
+  segments: [],
+  kafkaSnapshots: [],
+  producerFiles: [],
+  leftOvers: [],
+  isEmpty: true,
+  hasMetadata: false,
+  hasEpochs: false,
+};
+
+/** The directory belongs to another topic, or to one that nobody can name: it must be set aside, not used (I24). */
+export class ForeignDirectoryError extends Error {
+  override name = 'ForeignDirectoryError';
+  readonly found: TopicId | null;
+  constructor(directory: string, found: TopicId | null) {
+    super(`${directory} belongs to ${found === null ? 'an unknown topic' : `topic id ${found}`}`);
+    this.found = found;
+  }
+}
+
+/** The files of the topic's partition, or null when its directory had to be made. Throws ForeignDirectoryError. */
+export async function openPartitionDirectory(
+  disk: Disk,
+  directory: string,
+  id: TopicId,
+): Promise<PartitionFiles | null> {
+  let files: PartitionFiles | null = null;
+  try {
+    files = await listPartitionFiles(disk, directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await disk.makeDirectory(directory);
+  }
+  const found = files?.hasMetadata === true ? await readPartitionMetadata(disk, directory) : null;
+  if (found === id) return files;
+  // An empty directory is one whose making was cut short.
+  if (files !== null && !files.isEmpty) throw new ForeignDirectoryError(directory, found);
+  await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(id)));
+  return null;
+}

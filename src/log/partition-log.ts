@@ -15,7 +15,7 @@
  */
 import { dirname, join } from 'node:path';
 import type { Clock, Timer, Timers } from '../env/clock.ts';
-import type { Disk } from '../env/disk.ts';
+import type { Disk, DiskFile } from '../env/disk.ts';
 import type { Logger } from '../env/logger.ts';
 import { assert } from '../model/assert.ts';
 import { earlier, type LeaderEpoch, noLeaderEpoch, type Offset, offsetZero, type TopicId } from '../model/brands.ts';
@@ -23,7 +23,7 @@ import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
 import { codecNumber } from '../records/compression.ts';
 import { decodeEndTransactionMarker } from '../records/control-record.ts';
-import { hasValidCrc, recompressed, recordsOf } from '../records/record-batch.ts';
+import { recompressed } from '../records/record-batch.ts';
 import {
   type BatchLimits,
   type BatchOrigin,
@@ -33,24 +33,29 @@ import {
 } from '../records/validate-batch.ts';
 import { formatEpochs } from './checkpoint-file.ts';
 import type { EpochCache } from './epoch-cache.ts';
+import { checkedFollowerBatches } from './follower-batches.ts';
 import { defaultFlushMs, type LogConfig } from './log-config.ts';
+import { type LogRead, LogReader, type ReadLimits, segmentIndexOf, type TimestampOffset } from './log-reader.ts';
 import {
   epochFileName,
-  formatPartitionMetadata,
   listPartitionFiles,
   metadataFileName,
-  type PartitionFiles,
-  readPartitionMetadata,
+  noPartitionFiles,
+  openPartitionDirectory,
   writeDerivedFile,
   writeEpochs,
 } from './partition-files.ts';
-import { encodeKafkaSnapshot, encodeProducers } from './producer-snapshot.ts';
+import { producerFilesOf } from './producer-snapshot.ts';
 import { firstOffsetOf, type ProducerBatch, type ProducerState } from './producer-state.ts';
 import { type LastStop, noteInto, type RecoveredLog, recoverLog, recoverProducers } from './recovery.ts';
-import { Segment, segmentFileName } from './segment.ts';
+import { Segment } from './segment.ts';
+import { storageFault } from './storage-fault.ts';
 import { appendChunk, type PartitionTail, TailCache } from './tail-cache.ts';
+import { type BatchRun, type Waiter, WriteQueue } from './write-queue.ts';
 
 export type { LogConfig } from './log-config.ts';
+export type { LogRead, TimestampOffset } from './log-reader.ts';
+export { ForeignDirectoryError } from './partition-files.ts';
 export type { LastStop } from './recovery.ts';
 
 export interface AppendResult {
@@ -60,22 +65,6 @@ export interface AppendResult {
   readonly logAppendTimeMs: number;
   /** The producer had sent it before: nothing was appended, the offsets are those of then. */
   readonly duplicate: boolean;
-}
-
-export interface LogRead {
-  /** Whole batches, back to back, as views that stay as they are. */
-  readonly chunks: Buffer[];
-  readonly byteLength: number;
-  /** Of the first batch; absent when there is none. */
-  readonly baseOffset?: Offset;
-  /** Where to read on. */
-  readonly nextOffset: Offset;
-}
-
-export interface TimestampOffset {
-  readonly offset: Offset;
-  readonly timestampMs: number;
-  readonly leaderEpoch: LeaderEpoch;
 }
 
 export interface OpenOptions {
@@ -99,39 +88,11 @@ export interface LogModules {
   readonly logger: Logger;
 }
 
-/** The directory belongs to another topic, or to one that nobody can name: it must be set aside, not used (I24). */
-export class ForeignDirectoryError extends Error {
-  override name = 'ForeignDirectoryError';
-  readonly found: TopicId | null;
-  constructor(directory: string, found: TopicId | null) {
-    super(`${directory} belongs to ${found === null ? 'an unknown topic' : `topic id ${found}`}`);
-    this.found = found;
-  }
-}
+/** A run that more batches may join. */
+type OpenRun = { -readonly [Field in keyof Omit<BatchRun, 'waiter' | 'chunks'>]: BatchRun[Field] } & {
+  chunks: Buffer[];
+};
 
-interface QueuedBatches {
-  readonly kind: 'batches';
-  readonly segment: Segment;
-  readonly position: number;
-  readonly chunks: readonly Buffer[];
-  readonly byteLength: number;
-  readonly recordCount: number;
-  readonly nextOffset: Offset;
-  readonly waiter: Waiter | null;
-}
-interface QueuedTask {
-  readonly kind: 'task';
-  run(): Promise<void>;
-  readonly waiter: Waiter | null;
-}
-interface Waiter {
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
-/** Bytes in one write; more of what is queued waits for the next. */
-const largestWriteBytes = 8 << 20;
-const rememberedPositions = 16;
 const noTail = new TailCache(0);
 
 export class PartitionLog {
@@ -160,12 +121,9 @@ export class PartitionLog {
   #producersSavedAt: number;
   /** Full segments whose bytes and indexes may not be synced. */
   readonly #unfinished = new Set<Segment>();
-  #queue: (QueuedBatches | QueuedTask)[] = [];
-  #isWriting = false;
-  /** Settles when the writer has come to rest; never rejects. */
-  #writing: Promise<void> = Promise.resolve();
+  readonly #queue: WriteQueue;
+  readonly #reader: LogReader;
   #isCutting = false;
-  #cuts = 0;
   #unsyncedRecords = 0;
   #awaitingSync: Waiter[] = [];
   #isSyncing = false;
@@ -178,12 +136,10 @@ export class PartitionLog {
   #flushTimer: Timer | null = null;
   #failure: unknown = null;
   #isClosed = false;
-  /** Where reads that went to the disk left off: the next one of the same reader begins there. */
-  readonly #positions = new Map<Offset, { readonly segment: Segment; readonly position: number }>();
 
   static async open(options: OpenOptions, modules: LogModules): Promise<PartitionLog> {
     const { disk } = modules;
-    const files = await existingFiles(disk, options);
+    const files = await openPartitionDirectory(disk, options.directory, options.topicId);
     const recovered = await recoverLog(
       {
         directory: options.directory,
@@ -196,7 +152,7 @@ export class PartitionLog {
         nowMs: modules.clock.wallMs(),
       },
       modules,
-      files ?? noFiles,
+      files ?? noPartitionFiles,
     );
     const log = new PartitionLog(options, modules, recovered, files === null);
     // What recovery kept must stay kept, and with it the knowledge of whose it is (I31).
@@ -226,6 +182,12 @@ export class PartitionLog {
     this.#isNewDirectory = isNew;
     this.#hasEpochFile = !isNew;
     if (isNew) this.#namesAdded++;
+    this.#reader = new LogReader(this.#segments, () => this.#config);
+    this.#queue = new WriteQueue({
+      fileFor: (run) => this.#fileFor(run),
+      onWritten: (runs) => this.#onWritten(runs),
+      onFailed: (error) => this.#fail(error),
+    });
   }
 
   get logStartOffset(): Offset {
@@ -320,7 +282,7 @@ export class PartitionLog {
 
   /** The first answer again, once the original is as safe as this log's configuration asks. */
   async #duplicateOf(known: ProducerBatch): Promise<AppendResult> {
-    if (known.lastOffset >= this.#logEndOffset) await this.#enqueueTask(async () => {});
+    if (known.lastOffset >= this.#logEndOffset) await this.#queue.runTask(async () => {});
     if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.#recoveryPoint) await this.#synced();
     return {
       baseOffset: firstOffsetOf(known),
@@ -337,66 +299,47 @@ export class PartitionLog {
    */
   async appendAsFollower(batches: Buffer, maxLeaderEpoch: LeaderEpoch): Promise<void> {
     this.#refuseUnlessOpen();
-    const all = [...header.batchesOf(batches)];
-    let expected: number = this.#assignedEnd;
-    let epoch = this.epochs.latest()?.epoch ?? noLeaderEpoch;
-    for (const batch of all) {
-      const problem = followerProblem(batch, expected, epoch, maxLeaderEpoch, this.#config.cleanupPolicy.compact);
-      if (problem !== null) throw new BrokerError({ code: 'CORRUPT_MESSAGE', reason: problem });
-      if (header.isControlBatch(batch)) decodeEndTransactionMarker(batch);
-      expected = header.nextOffsetOf(batch);
-      epoch = header.partitionLeaderEpochOf(batch);
-    }
+    const all = checkedFollowerBatches(batches, {
+      endOffset: this.#assignedEnd,
+      leaderEpoch: this.epochs.latest()?.epoch ?? null,
+      maxLeaderEpoch,
+      allowsGaps: this.#config.cleanupPolicy.compact,
+    });
     if (all.length > 0) await this.#enqueue(all, batches.length);
   }
 
   /** Batches that have their offsets: all that they change, and their place in the queue. */
   #enqueue(batches: readonly Buffer[], byteLength: number): Promise<void> {
     assert(!this.#isCutting, 'nothing is appended while the log is being cut');
-    const lastIndex = batches.length - 1;
-    let promise: Promise<void> | null = null;
-    let run: { segment: Segment; position: number; chunks: Buffer[]; byteLength: number; recordCount: number } | null =
-      null;
-    for (const [index, batch] of batches.entries()) {
-      const epoch = header.partitionLeaderEpochOf(batch);
-      const baseOffset = header.baseOffsetOf(batch);
-      if (epoch !== noLeaderEpoch && this.epochs.assign(epoch, baseOffset)) {
-        if (run !== null) this.#pushRun(run, null);
-        run = null;
-        void this.#persistEpochs();
+    return new Promise((resolve, reject) => {
+      let run: OpenRun | null = null;
+      for (const batch of batches) {
+        const epoch = header.partitionLeaderEpochOf(batch);
+        const baseOffset = header.baseOffsetOf(batch);
+        if (epoch !== noLeaderEpoch && this.epochs.assign(epoch, baseOffset)) {
+          if (run !== null) this.#queue.push({ ...run, waiter: null });
+          run = null;
+          void this.#persistEpochs();
+        }
+        const segment: Segment = this.#segmentFor(batch, run);
+        if (run !== null && run.segment !== segment) run = null;
+        const position = segment.noteAppend(batch, this.#config.indexIntervalBytes);
+        this.#assignedEnd = segment.nextOffset;
+        noteInto(this.#producers, batch);
+        const bytes = this.#tail.add(batch, baseOffset, this.#assignedEnd, byteLength);
+        run ??= { segment, position, chunks: [], byteLength: 0, recordCount: 0, nextOffset: this.#assignedEnd };
+        appendChunk(run.chunks, bytes);
+        run.byteLength += batch.length;
+        run.recordCount += header.lastOffsetDeltaOf(batch) + 1;
+        run.nextOffset = this.#assignedEnd;
       }
-      const segment = this.#segmentFor(batch);
-      if (run !== null && run.segment !== segment) {
-        this.#pushRun(run, null);
-        run = null;
-      }
-      const position = segment.noteAppend(batch, this.#config.indexIntervalBytes);
-      this.#assignedEnd = segment.nextOffset;
-      noteInto(this.#producers, batch);
-      const bytes = this.#tail.add(batch, baseOffset, this.#assignedEnd, byteLength);
-      run ??= { segment, position, chunks: [], byteLength: 0, recordCount: 0 };
-      appendChunk(run.chunks, bytes);
-      run.byteLength += batch.length;
-      run.recordCount += header.lastOffsetDeltaOf(batch) + 1;
-      if (index === lastIndex) {
-        const last = run;
-        promise = new Promise((resolve, reject) => this.#pushRun(last, { resolve, reject }));
-      }
-    }
-    assert(promise !== null && byteLength > 0, 'there is something to append');
-    this.#startWriting();
-    return promise;
+      assert(run !== null, 'there is something to append');
+      this.#queue.push({ ...run, waiter: { resolve, reject } });
+    });
   }
 
-  #pushRun(
-    run: { segment: Segment; position: number; chunks: Buffer[]; byteLength: number; recordCount: number },
-    waiter: Waiter | null,
-  ): void {
-    this.#queue.push({ kind: 'batches', ...run, nextOffset: run.segment.nextOffset, waiter });
-  }
-
-  /** The active segment, or a new one where the batch does not belong in it. */
-  #segmentFor(batch: Buffer): Segment {
+  /** The active segment, or a new one where the batch does not belong in it; what is open for the old one is queued. */
+  #segmentFor(batch: Buffer, open: OpenRun | null): Segment {
     const active = this.#segments.at(-1) as Segment;
     const facts = {
       bytes: batch.length,
@@ -405,6 +348,7 @@ export class PartitionLog {
     };
     const nowMs = this.#modules.clock.wallMs();
     if (!active.shouldRoll(facts, this.#config, nowMs)) return active;
+    if (open !== null) this.#queue.push({ ...open, waiter: null });
     active.noteFinalTimestamp();
     this.#unfinished.add(active);
     const base = header.baseOffsetOf(batch);
@@ -415,65 +359,17 @@ export class PartitionLog {
     return fresh;
   }
 
-  // The queue
+  // Written
 
-  #startWriting(): void {
-    if (this.#isWriting || this.#queue.length === 0) return;
-    this.#isWriting = true;
-    // Not at once: what else this turn of the event loop appends goes into the same write.
-    this.#writing = Promise.resolve().then(() => this.#writeQueued());
-  }
-
-  async #writeQueued(): Promise<void> {
-    try {
-      while (this.#queue.length > 0 && this.#stopped === null) {
-        const [first] = this.#queue;
-        if (first === undefined) break;
-        if (first.kind === 'task') {
-          await first.run();
-          this.#queue.shift();
-          first.waiter?.resolve();
-        } else await this.#writeRun(first);
-      }
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      this.#isWriting = false;
-    }
-  }
-
-  /** One write of what is queued for one segment. It stays queued until it is written, for `#fail` to find. */
-  async #writeRun(first: QueuedBatches): Promise<void> {
-    const chunks: Buffer[] = [];
-    let byteLength = 0;
-    let count = 0;
-    for (const item of this.#queue) {
-      if (item.kind !== 'batches' || item.segment !== first.segment) break;
-      if (count > 0 && byteLength + item.byteLength > largestWriteBytes) break;
-      for (const chunk of item.chunks) appendChunk(chunks, chunk);
-      byteLength += item.byteLength;
-      count++;
-    }
-    const { segment, position } = first;
-    assert(position === segment.writtenBytes, 'writes follow one another without a gap');
+  async #fileFor({ segment, position }: BatchRun): Promise<DiskFile> {
     // A segment's name must not be durable before those of the segments in front of it: that would be a hole.
     if (position === 0 && this.#segments.length > 1) await this.#syncNames();
     const { file, isNew } = await segment.fileForWriting();
     if (isNew) this.#namesAdded++;
-    try {
-      await file.write(chunks, position);
-    } catch (error) {
-      // Part of it may be there. What was written before stays whole if the rest can be cut off (I27).
-      await file.truncate(position).catch(() => {});
-      throw error;
-    }
-    if (this.#stopped !== null) return;
-    segment.onWritten(byteLength);
-    const written = this.#queue.splice(0, count) as QueuedBatches[];
-    this.#onWritten(written);
+    return file;
   }
 
-  #onWritten(written: readonly QueuedBatches[]): void {
+  #onWritten(written: readonly BatchRun[]): void {
     const last = written.at(-1);
     assert(last !== undefined && last.nextOffset > this.#logEndOffset, 'a write moves the log end on');
     this.#logEndOffset = last.nextOffset;
@@ -488,18 +384,6 @@ export class PartitionLog {
     this.#scheduleFlush();
     this.onAppended?.(this.#logEndOffset);
     if (!waitsForSync) for (const { waiter } of written) waiter?.resolve();
-  }
-
-  /** Runs `run` when all that is queued now is done; nothing is written meanwhile. */
-  #enqueueTask(run: () => Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#stopped !== null) {
-        reject(storageFault(this.#stopped));
-        return;
-      }
-      this.#queue.push({ kind: 'task', run, waiter: { resolve, reject } });
-      this.#startWriting();
-    });
   }
 
   // Syncing
@@ -557,7 +441,7 @@ export class PartitionLog {
       this.#unfinished.delete(segment);
     }
     if (end > this.#recoveryPoint)
-      for (const segment of this.#segments.slice(this.#segmentIndexOf(this.#recoveryPoint))) {
+      for (const segment of this.#segments.slice(segmentIndexOf(this.#segments, this.#recoveryPoint))) {
         if (segment.baseOffset >= end) break;
         await segment.sync();
       }
@@ -613,14 +497,17 @@ export class PartitionLog {
     if (this.#failure !== null || this.#isClosed) return;
     this.#failure = error;
     this.#flushTimer?.cancel();
-    const fault = storageFault(error);
-    for (const { waiter } of this.#queue) waiter?.reject(fault);
-    for (const waiter of this.#awaitingSync) waiter.reject(fault);
-    this.#queue = [];
-    this.#awaitingSync = [];
+    this.#refuseWaiters(storageFault(error));
     this.#tail.clear();
     this.#modules.logger.error({ err: error, directory: this.directory }, 'the log has failed and is out of service');
     this.onFailed?.(error);
+  }
+
+  #refuseWaiters(fault: BrokerError): void {
+    this.#queue.stop(fault);
+    const waiters = this.#awaitingSync;
+    this.#awaitingSync = [];
+    for (const waiter of waiters) waiter.reject(fault);
   }
 
   #refuseUnlessOpen(): void {
@@ -634,10 +521,7 @@ export class PartitionLog {
    * at least one batch if `minOneBatch`. At once from memory where it can be, else a promise. Throws or rejects with
    * OFFSET_OUT_OF_RANGE, STORAGE or SEGMENT_CORRUPT.
    */
-  read(
-    from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
-  ): LogRead | Promise<LogRead> {
+  read(from: Offset, limits: ReadLimits): LogRead | Promise<LogRead> {
     this.#refuseUnlessOpen();
     const logEndOffset = this.#logEndOffset;
     if (from < this.#logStartOffset || from > logEndOffset)
@@ -654,120 +538,19 @@ export class PartitionLog {
       const { chunks, byteLength, baseOffset, nextOffset } = cached;
       return baseOffset === null ? { chunks, byteLength, nextOffset } : { chunks, byteLength, baseOffset, nextOffset };
     }
-    return this.#readFromDisk(from, { ...limits, endOffset });
-  }
-
-  async #readFromDisk(
-    from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
-  ): Promise<LogRead> {
-    const cuts = this.#cuts;
-    try {
-      return await this.#readSegments(from, limits);
-    } catch (error) {
-      // A cut below the reader: what it wanted is gone, and nothing is wrong with the file.
-      if (cuts !== this.#cuts) return { chunks: [], byteLength: 0, nextOffset: from };
-      throw error;
-    }
-  }
-
-  async #readSegments(
-    from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
-  ): Promise<LogRead> {
-    const known = this.#positions.get(from);
-    this.#positions.delete(from);
-    for (let index = this.#segmentIndexOf(from); index < this.#segments.length; index++) {
-      const segment = this.#segments[index] as Segment;
-      if (segment.baseOffset >= limits.endOffset) break;
-      const position = known?.segment === segment ? known.position : null;
-      const read = await segment.read(from, limits, position, this.#config.indexIntervalBytes);
-      if (read.baseOffset !== null) {
-        this.#remember(read.nextOffset, segment, read.nextPosition);
-        const { bytes, baseOffset, nextOffset } = read;
-        return { chunks: [bytes], byteLength: bytes.length, baseOffset, nextOffset };
-      }
-      // Compaction can leave the end of a segment empty; anything else that was not given is past a limit.
-      if (read.nextPosition < segment.writtenBytes) break;
-    }
-    return { chunks: [], byteLength: 0, nextOffset: from };
-  }
-
-  #remember(nextOffset: Offset, segment: Segment, position: number): void {
-    this.#positions.set(nextOffset, { segment, position });
-    if (this.#positions.size <= rememberedPositions) return;
-    for (const oldest of this.#positions.keys()) {
-      this.#positions.delete(oldest);
-      return;
-    }
-  }
-
-  #segmentIndexOf(offset: Offset): number {
-    let low = 0;
-    let high = this.#segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#segments[middle] as Segment).baseOffset <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return this.#reader.read(from, { ...limits, endOffset });
   }
 
   /** The first record, at or after the log start offset, that is as late as `timestampMs`; null where none is. */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampOffset | null> {
     this.#refuseUnlessOpen();
-    const interval = this.#config.indexIntervalBytes;
-    for (const [index, segment] of [...this.#segments].entries()) {
-      if (segment.writtenBytes === 0) continue;
-      const isActive = index === this.#segments.length - 1;
-      const max = isActive ? segment.maxTimestampMs : (await segment.maxTimestamp(interval)).timestampMs;
-      if (max < timestampMs) continue;
-      const from = await segment.offsetBelowTimestamp(timestampMs, interval);
-      const found = await this.#firstRecord(segment, from, (batch) => header.maxTimestampOf(batch) >= timestampMs, {
-        timestampMs,
-      });
-      if (found !== null) return found;
-    }
-    return null;
+    return this.#reader.firstRecordSince(timestampMs, this.#logStartOffset);
   }
 
-  /** The first record that has the largest timestamp of the log; null for an empty log. */
+  /** The first record that has the largest timestamp of the log; null where no record has one. */
   async maxTimestampOffset(): Promise<TimestampOffset | null> {
     this.#refuseUnlessOpen();
-    const interval = this.#config.indexIntervalBytes;
-    let best: { segment: Segment; timestampMs: number } | null = null;
-    for (const [index, segment] of [...this.#segments].entries()) {
-      if (segment.writtenBytes === 0) continue;
-      const isActive = index === this.#segments.length - 1;
-      const timestampMs = isActive ? segment.maxTimestampMs : (await segment.maxTimestamp(interval)).timestampMs;
-      if (timestampMs >= 0 && (best === null || timestampMs > best.timestampMs)) best = { segment, timestampMs };
-    }
-    if (best === null) return null;
-    const { segment, timestampMs } = best;
-    const from = await segment.offsetBelowTimestamp(timestampMs, interval);
-    return this.#firstRecord(segment, from, (batch) => header.maxTimestampOf(batch) === timestampMs, { timestampMs });
-  }
-
-  async #firstRecord(
-    segment: Segment,
-    from: Offset,
-    canHold: (batch: Buffer) => boolean,
-    wanted: { readonly timestampMs: number },
-  ): Promise<TimestampOffset | null> {
-    const position = await segment.positionBefore(from, this.#config.indexIntervalBytes);
-    const logStartOffset = this.#logStartOffset;
-    let found: TimestampOffset | null = null;
-    await segment.visitBatches(position, (batch) => {
-      if (header.lastOffsetOf(batch) < logStartOffset || !canHold(batch)) return undefined;
-      for (const record of recordsOf(batch, unpackLimit(this.#config.maxMessageBytes))) {
-        if (record.timestampMs < wanted.timestampMs || record.offset < logStartOffset) continue;
-        const { offset, timestampMs } = record;
-        found = { offset, timestampMs, leaderEpoch: header.partitionLeaderEpochOf(batch) };
-        return 'stop';
-      }
-      return undefined;
-    });
-    return found;
+    return this.#reader.latestRecord(this.#logStartOffset);
   }
 
   // Epochs, start and end
@@ -784,7 +567,7 @@ export class PartitionLog {
     this.#hasEpochFile = true;
     const path = join(this.directory, epochFileName);
     const text = Buffer.from(formatEpochs(this.epochs.entries));
-    await this.#enqueueTask(() => writeDerivedFile(this.#modules.disk, path, text));
+    await this.#queue.runTask(() => writeDerivedFile(this.#modules.disk, path, text));
   }
 
   /** Drops epochs that begin at or after `endOffset`: a leader's that wrote nothing, before a follower appends. */
@@ -795,7 +578,7 @@ export class PartitionLog {
   #persistEpochs(): Promise<void> {
     this.#hasEpochFile = true;
     const entries = [...this.epochs.entries];
-    const persisted = this.#enqueueTask(() => writeEpochs(this.#modules.disk, this.directory, entries));
+    const persisted = this.#queue.runTask(() => writeEpochs(this.#modules.disk, this.directory, entries));
     persisted.catch(() => {}); // `#fail` has told everybody; whoever awaits it is told too
     return persisted;
   }
@@ -858,10 +641,12 @@ export class PartitionLog {
 
   #cut(work: () => Promise<void>): Promise<void> {
     this.#isCutting = true;
-    this.#cuts++;
-    return this.#enqueueTask(() => this.#serially(work)).finally(() => {
-      this.#isCutting = false;
-    });
+    this.#reader.onCut();
+    return this.#queue
+      .runTask(() => this.#serially(work))
+      .finally(() => {
+        this.#isCutting = false;
+      });
   }
 
   /** A recovery point beyond the log's end would make the next recovery cry corruption. */
@@ -873,7 +658,7 @@ export class PartitionLog {
 
   async #endAt(end: Offset): Promise<void> {
     this.#tail.clear();
-    this.#positions.clear();
+    this.#reader.onCut();
     this.#assignedEnd = end;
     this.#logEndOffset = end;
     if (this.#logStartOffset > end) this.#logStartOffset = end;
@@ -908,19 +693,14 @@ export class PartitionLog {
   /** State as it is now, that is before `at`; its files follow in the queue's order. */
   #saveProducersInQueue(at: Offset): void {
     const save = this.#producerFilesAt(at);
-    this.#enqueueTask(save).catch(() => {});
+    this.#queue.runTask(save).catch(() => {});
   }
 
   #producerFilesAt(at: Offset): () => Promise<void> {
     this.#producers.expire(this.#modules.clock.wallMs(), this.#config.producerIdExpirationMs);
-    const entries = [...this.#producers.entries];
-    const kafka = encodeKafkaSnapshot(entries);
-    const ours = entries.length === 0 ? null : encodeProducers(entries);
+    const write = producerFilesOf(this.#producers.entries, this.directory, at);
     return async () => {
-      const { disk } = this.#modules;
-      const path = (suffix: string): string => join(this.directory, segmentFileName(at, suffix));
-      if (ours !== null) await writeDerivedFile(disk, path('.producers'), ours);
-      await writeDerivedFile(disk, path('.snapshot'), kafka);
+      await write(this.#modules.disk);
       this.#producersSavedAt = at;
     };
   }
@@ -931,7 +711,7 @@ export class PartitionLog {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     if (this.#stopped === null) {
-      await this.#enqueueTask(async () => {});
+      await this.#queue.runTask(async () => {});
       this.#segments.at(-1)?.noteFinalTimestamp();
       await this.flush();
       if (this.#producersSavedAt !== this.#logEndOffset && this.#logEndOffset > 0)
@@ -950,66 +730,13 @@ export class PartitionLog {
     this.#isClosed = true;
     this.#flushTimer?.cancel();
     this.#flushTimer = null;
-    const fault = storageFault(new Error('the log is closed'));
-    for (const { waiter } of this.#queue) waiter?.reject(fault);
-    for (const waiter of this.#awaitingSync) waiter.reject(fault);
-    this.#queue = [];
-    this.#awaitingSync = [];
+    this.#refuseWaiters(storageFault(new Error('the log is closed')));
     this.#tail.clear();
     // A descriptor that is closed under a running write may be another file's by the time it runs.
-    await this.#writing;
+    await this.#queue.atRest();
     await this.#flushing;
     for (const segment of this.#segments) await segment.close().catch(() => {});
   }
 }
 
-const noFiles: PartitionFiles = {
-  segments: [],
-  kafkaSnapshots: [],
-  producerFiles: [],
-  leftOvers: [],
-  isEmpty: true,
-  hasMetadata: false,
-  hasEpochs: false,
-};
-
-/** The directory's files, or null when it had to be made. Throws ForeignDirectoryError. */
-async function existingFiles(disk: Disk, { directory, topicId }: OpenOptions): Promise<PartitionFiles | null> {
-  let files: PartitionFiles | null = null;
-  try {
-    files = await listPartitionFiles(disk, directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await disk.makeDirectory(directory);
-  }
-  const found = files?.hasMetadata === true ? await readPartitionMetadata(disk, directory) : null;
-  if (found === topicId) return files;
-  // An empty directory is one whose making was cut short.
-  if (files !== null && !files.isEmpty) throw new ForeignDirectoryError(directory, found);
-  await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(topicId)));
-  return null;
-}
-
 const limitsOf = (config: LogConfig): BatchLimits => ({ ...config, isCompacted: config.cleanupPolicy.compact });
-
-function storageFault(error: unknown): BrokerError {
-  if (error instanceof BrokerError) return error;
-  return new BrokerError({ code: 'STORAGE', reason: (error as Error).message });
-}
-
-function followerProblem(
-  batch: Buffer,
-  expected: number,
-  epochBefore: LeaderEpoch,
-  maxLeaderEpoch: LeaderEpoch,
-  allowsGaps: boolean,
-): string | null {
-  const base = header.baseOffsetOf(batch);
-  const epoch = header.partitionLeaderEpochOf(batch);
-  if (allowsGaps ? base < expected : base !== expected) return `base offset ${base}, the log ends at ${expected}`;
-  if (header.lastOffsetDeltaOf(batch) < 0) return 'a batch ends before it begins';
-  if (epoch > maxLeaderEpoch) return `leader epoch ${epoch} is above the session's ${maxLeaderEpoch}`;
-  if (epoch < epochBefore) return `leader epoch ${epoch} after ${epochBefore}`;
-  if (!hasValidCrc(batch)) return 'the CRC-32C of a batch does not match its bytes';
-  return null;
-}

@@ -16,10 +16,14 @@
  *     { int64 producerId · int16 epoch · int64 lastTimestamp · int32 coordinatorEpoch · int64 currentTxnFirstOffset
  *       · int8 batches · { int32 lastSequence · int64 lastOffset · int32 offsetDelta · int64 timestamp }… }…
  */
+import { join } from 'node:path';
+import type { Disk } from '../env/disk.ts';
 import { type Offset, producerId } from '../model/brands.ts';
 import { readInt64, writeInt64 } from '../records/batch-header.ts';
 import { crc32c } from '../records/crc32c.ts';
+import { writeDerivedFile } from './partition-files.ts';
 import { batchesPerProducer, type ProducerBatch, type ProducerEntry } from './producer-state.ts';
+import { segmentFileName } from './segment.ts';
 
 const version = 1;
 const headBytes = 10;
@@ -142,4 +146,20 @@ export function decodeProducers(bytes: Buffer): ProducerEntry[] | null {
     at = end;
   }
   return at === bytes.length ? entries : null;
+}
+
+/** Takes down the state now; what it gives back writes the files, which say that it is the state before `at`. */
+export function producerFilesOf(
+  producers: Iterable<ProducerEntry>,
+  directory: string,
+  at: Offset,
+): (disk: Disk) => Promise<void> {
+  const entries = [...producers];
+  const kafka = encodeKafkaSnapshot(entries);
+  const ours = entries.length === 0 ? null : encodeProducers(entries);
+  const path = (suffix: string): string => join(directory, segmentFileName(at, suffix));
+  return async (disk) => {
+    if (ours !== null) await writeDerivedFile(disk, path('.producers'), ours);
+    await writeDerivedFile(disk, path('.snapshot'), kafka);
+  };
 }

@@ -1,0 +1,147 @@
+/** Which batches and records lie where on the disk: reads by offset, and searches by timestamp, over a log's segments. */
+import type { LeaderEpoch, Offset } from '../model/brands.ts';
+import * as header from '../records/batch-header.ts';
+import { recordsOf } from '../records/record-batch.ts';
+import { unpackLimit } from '../records/validate-batch.ts';
+import type { LogConfig } from './log-config.ts';
+import type { Segment } from './segment.ts';
+
+export interface LogRead {
+  /** Whole batches, back to back, as views that stay as they are. */
+  readonly chunks: Buffer[];
+  readonly byteLength: number;
+  /** Of the first batch; absent when there is none. */
+  readonly baseOffset?: Offset;
+  /** Where to read on. */
+  readonly nextOffset: Offset;
+}
+
+export interface ReadLimits {
+  readonly maxBytes: number;
+  /** Exclusive; batches that end beyond it are left out. */
+  readonly endOffset: Offset;
+  /** The first batch is given even if it is larger than `maxBytes`. */
+  readonly minOneBatch: boolean;
+}
+
+export interface TimestampOffset {
+  readonly offset: Offset;
+  readonly timestampMs: number;
+  readonly leaderEpoch: LeaderEpoch;
+}
+
+/** The index of the segment in which `offset` lies, or would. Segments are in order. */
+export function segmentIndexOf(segments: readonly Segment[], offset: Offset): number {
+  let low = 0;
+  let high = segments.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((segments[middle] as Segment).baseOffset <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+const rememberedPositions = 16;
+
+export class LogReader {
+  /** The log's own list: it grows and shrinks under the reader. */
+  readonly #segments: readonly Segment[];
+  readonly #config: () => LogConfig;
+  /** Where reads left off: the next one of the same reader begins there. */
+  readonly #positions = new Map<Offset, { readonly segment: Segment; readonly position: number }>();
+  #cuts = 0;
+
+  constructor(segments: readonly Segment[], config: () => LogConfig) {
+    this.#segments = segments;
+    this.#config = config;
+  }
+
+  /** The log is being cut: positions do not hold any more, and a read under way may find less than it looked for. */
+  onCut(): void {
+    this.#cuts++;
+    this.#positions.clear();
+  }
+
+  async read(from: Offset, limits: ReadLimits): Promise<LogRead> {
+    const cuts = this.#cuts;
+    try {
+      return await this.#readSegments(from, limits);
+    } catch (error) {
+      // What it wanted is gone, and nothing is wrong with the file.
+      if (cuts !== this.#cuts) return { chunks: [], byteLength: 0, nextOffset: from };
+      throw error;
+    }
+  }
+
+  async #readSegments(from: Offset, limits: ReadLimits): Promise<LogRead> {
+    const known = this.#positions.get(from);
+    this.#positions.delete(from);
+    for (let index = segmentIndexOf(this.#segments, from); index < this.#segments.length; index++) {
+      const segment = this.#segments[index] as Segment;
+      if (segment.baseOffset >= limits.endOffset) break;
+      const position = known?.segment === segment ? known.position : null;
+      const read = await segment.read(from, limits, position, this.#config().indexIntervalBytes);
+      if (read.baseOffset !== null) {
+        this.#remember(read.nextOffset, segment, read.nextPosition);
+        const { bytes, baseOffset, nextOffset } = read;
+        return { chunks: [bytes], byteLength: bytes.length, baseOffset, nextOffset };
+      }
+      // Compaction can leave the end of a segment empty; anything else that was not given is past a limit.
+      if (read.nextPosition < segment.writtenBytes) break;
+    }
+    return { chunks: [], byteLength: 0, nextOffset: from };
+  }
+
+  #remember(nextOffset: Offset, segment: Segment, position: number): void {
+    this.#positions.set(nextOffset, { segment, position });
+    if (this.#positions.size <= rememberedPositions) return;
+    for (const oldest of this.#positions.keys()) {
+      this.#positions.delete(oldest);
+      return;
+    }
+  }
+
+  /** The first record at or after `logStartOffset` that is as late as `timestampMs`; null where none is. */
+  async firstRecordSince(timestampMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
+    for (const segment of [...this.#segments]) {
+      if ((await this.#maxTimestampOf(segment)) < timestampMs) continue;
+      const found = await this.#firstRecord(segment, timestampMs, logStartOffset);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** The first record that has the largest timestamp of the log; null where no record has one. */
+  async latestRecord(logStartOffset: Offset): Promise<TimestampOffset | null> {
+    let best: { segment: Segment; timestampMs: number } | null = null;
+    for (const segment of [...this.#segments]) {
+      const timestampMs = await this.#maxTimestampOf(segment);
+      if (timestampMs > (best?.timestampMs ?? header.noTimestamp)) best = { segment, timestampMs };
+    }
+    return best === null ? null : this.#firstRecord(best.segment, best.timestampMs, logStartOffset);
+  }
+
+  /** Milliseconds, -1 for none. */
+  async #maxTimestampOf(segment: Segment): Promise<number> {
+    if (segment.writtenBytes === 0) return header.noTimestamp;
+    if (segment === this.#segments.at(-1)) return segment.maxTimestampMs;
+    return (await segment.maxTimestamp(this.#config().indexIntervalBytes)).timestampMs;
+  }
+
+  async #firstRecord(segment: Segment, wantedMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
+    const { indexIntervalBytes, maxMessageBytes } = this.#config();
+    const below = await segment.offsetBelowTimestamp(wantedMs, indexIntervalBytes);
+    let found: TimestampOffset | null = null;
+    await segment.visitBatches(await segment.positionBefore(below, indexIntervalBytes), (batch) => {
+      if (header.lastOffsetOf(batch) < logStartOffset || header.maxTimestampOf(batch) < wantedMs) return undefined;
+      for (const { offset, timestampMs } of recordsOf(batch, unpackLimit(maxMessageBytes))) {
+        if (timestampMs < wantedMs || offset < logStartOffset) continue;
+        found = { offset, timestampMs, leaderEpoch: header.partitionLeaderEpochOf(batch) };
+        return 'stop';
+      }
+      return undefined;
+    });
+    return found;
+  }
+}
