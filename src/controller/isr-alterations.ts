@@ -74,7 +74,7 @@ export class IsrAlterations {
       chosen.add(key);
       const { record, compares } = judgement;
       const answer: IsrAnswer = { kind: 'ok', partitionEpoch: partitionEpoch(record.partitionEpoch) };
-      this.#logChange(brokerId, proposal);
+      if (writes.length === 0) this.#log(brokerId, proposal, proposals.length);
       writes.push({ index, answer, compares, mutation: { kind: 'put', key, value: encodeValue(record) } });
     }
     while (writes.length > 0) this.#write(request, takeBatch(writes));
@@ -103,9 +103,15 @@ export class IsrAlterations {
     this.#context.send(request.streamId, { kind: 'alterPartitionAnswer', requestId, answers });
   }
 
-  #logChange(leader: BrokerId, { topicId, partition, isr }: IsrProposal): void {
+  /** One line per request: a broker that comes back changes thousands. */
+  #log(leader: BrokerId, { topicId, partition, isr }: IsrProposal, proposals: number): void {
     const topic = this.#context.view.topic(topicId)?.record.name;
-    this.#context.log('info', { topic, partition, leader, isr: isr.map((member) => member.brokerId) }, 'ISR changes');
+    const others = proposals - 1;
+    this.#context.log(
+      'info',
+      { leader, topic, partition, isr: isr.map((member) => member.brokerId), others },
+      'ISR changes',
+    );
   }
 }
 
