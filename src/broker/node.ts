@@ -301,6 +301,7 @@ class Broker implements RunningBroker {
     const registering = agent.start();
     await replicas.start();
     const registered = await registering;
+    await directory.noteRegistered();
     replicas.onRegistered(registered.brokerEpoch);
     await this.#becomeActive(agent);
     const producerIds = new ProducerIds({ store });

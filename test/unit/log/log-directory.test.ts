@@ -35,6 +35,7 @@ class World {
   async joined(): Promise<LogDirectory> {
     const directory = await this.open();
     await directory.join('cluster-a', broker, revision(5));
+    await directory.noteRegistered();
     return directory;
   }
 }
@@ -80,6 +81,21 @@ describe('the last stop', () => {
       first.directoryId,
     ]);
   });
+
+  test.each(['kill', 'close'] as const)(
+    'stays lossy through a start that ends by %s before the controller has registered it',
+    async (how) => {
+      const world = new World();
+      await world.boot('a');
+      await (await world.joined()).abandon();
+      await world.boot('b');
+      const unregistered = await world.open();
+      await unregistered.join('cluster-a', broker, revision(5));
+      if (how === 'close') await unregistered.close(brokerEpoch);
+      else await unregistered.abandon();
+      expect((await world.open()).lastStop).toBe('lossy');
+    },
+  );
 
   test('is not clean twice: the mark goes when the next run joins', async () => {
     const world = new World();
