@@ -52,7 +52,7 @@ export class LogDirectoryError extends Error {
 
 export interface LogDirectoryOptions {
   readonly path: string;
-  /** Newest bytes of all partitions that are kept in memory; 64 MiB where absent. */
+  /** Newest bytes of all partitions that are kept in memory; 32 MiB where absent. */
   readonly tailCacheBytes?: number;
 }
 
@@ -71,7 +71,7 @@ export interface LogToOpen {
   readonly config: LogConfig;
 }
 
-const defaultTailCacheBytes = 64 << 20;
+const defaultTailCacheBytes = 32 << 20;
 /** Kafka's `log.flush.offset.checkpoint.interval.ms`. */
 const checkpointPeriodMs = 60_000;
 /** How long a removed partition stays on the disk, Kafka's `file.delete.delay.ms`. */

@@ -60,11 +60,19 @@ export async function readEpochs(disk: Disk, directory: string): Promise<EpochEn
 export const writeEpochs = (disk: Disk, directory: string, entries: readonly EpochEntry[]): Promise<void> =>
   disk.replaceFile(join(directory, epochFileName), formatEpochs(entries));
 
-/** Written in place and not synced: for files that are checked when read and can be made again. */
-export async function writeDerivedFile(disk: Disk, path: string, content: Uint8Array): Promise<void> {
+/**
+ * Written in place and not synced: for files that are checked when read and can be made again. `isNew` says that there
+ * is surely none of that name.
+ */
+export async function writeDerivedFile(
+  disk: Disk,
+  path: string,
+  content: Uint8Array,
+  { isNew } = { isNew: false },
+): Promise<void> {
   const file = await disk.open(path, 'open-or-create');
   try {
-    await file.truncate(0);
+    if (!isNew) await file.truncate(0);
     await file.write([content], 0);
   } finally {
     await file.close();
@@ -108,6 +116,8 @@ export async function openPartitionDirectory(
   if (found === id) return files;
   // An empty directory is one whose making was cut short.
   if (files !== null && !files.isEmpty) throw new ForeignDirectoryError(directory, found);
-  await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(id)));
+  await writeDerivedFile(disk, join(directory, metadataFileName), Buffer.from(formatPartitionMetadata(id)), {
+    isNew: true,
+  });
   return null;
 }

@@ -567,7 +567,7 @@ export class PartitionLog {
     this.#hasEpochFile = true;
     const path = join(this.directory, epochFileName);
     const text = Buffer.from(formatEpochs(this.epochs.entries));
-    await this.#queue.runTask(() => writeDerivedFile(this.#modules.disk, path, text));
+    await this.#queue.runTask(() => writeDerivedFile(this.#modules.disk, path, text, { isNew: true }));
   }
 
   /** Drops epochs that begin at or after `endOffset`: a leader's that wrote nothing, before a follower appends. */
