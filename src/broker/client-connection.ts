@@ -4,8 +4,9 @@
  *
  *   reading stops while   the process holds too many request bytes · this client has too many requests open ·
  *                         it does not read what was sent to it
- *   a request begins      when all before it are answered; a Produce already when all before it are Produce, so that
- *                         a pipelining client does not pay a round of replication for each batch
+ *   a request begins      when all before it are answered and the client reads its answers; a Produce already when all
+ *                         before it are Produce, so that a pipelining client does not pay a round of replication for
+ *                         each batch
  *
  * Anything malformed, and an API or version that is not served, ends the connection with one log line.
  */
@@ -119,10 +120,10 @@ export class ClientConnection implements ConnectionHandlers {
     this.#beginRequests();
   }
 
-  /** See the rule above: pipelined requests run together, all others alone. */
+  /** See the rule above: pipelined requests run together, all others alone, and none for a client that does not read. */
   #beginRequests(): void {
     for (const request of this.#open) {
-      if (this.#isClosed) return;
+      if (this.#isClosed || this.#isSlow) return;
       if (request.state === 'waiting') {
         if (!request.served.isPipelined && request !== this.#open[0]) return;
         this.#begin(request);
@@ -201,6 +202,7 @@ export class ClientConnection implements ConnectionHandlers {
   onDrain(): void {
     this.#isSlow = false;
     this.#lastRequestMs = this.#modules.clock.monotonicMs();
+    this.#beginRequests();
     this.#regulate();
   }
 
