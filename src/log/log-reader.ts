@@ -43,6 +43,8 @@ export function segmentIndexOf(segments: readonly Segment[], offset: Offset): nu
 }
 
 const rememberedPositions = 16;
+/** Bytes of one read from the disk, whatever a client asks for; a larger batch is read alone. */
+const largestReadBytes = 8 << 20;
 
 export class LogReader {
   /** The log's own list: it grows and shrinks under the reader. */
@@ -66,7 +68,7 @@ export class LogReader {
   async read(from: Offset, limits: ReadLimits): Promise<LogRead> {
     const cuts = this.#cuts;
     try {
-      return await this.#readSegments(from, limits);
+      return await this.#readSegments(from, { ...limits, maxBytes: Math.min(limits.maxBytes, largestReadBytes) });
     } catch (error) {
       // What it wanted is gone, and nothing is wrong with the file.
       if (cuts !== this.#cuts) return { chunks: [], byteLength: 0, nextOffset: from };
