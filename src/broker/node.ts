@@ -275,10 +275,12 @@ class Broker implements RunningBroker {
       replicas.onMetadata(follower.image, entries);
       directory.noteRevision(follower.image.revision);
       metadata.notify();
+      reportCaughtUp();
     });
-    const reporting = timers.setRepeatingTimer(caughtUpCheckMs, () => {
+    const reportCaughtUp = (): void => {
       if (agent.state !== 'active') agent.setCaughtUp(replicas.isCaughtUp);
-    });
+    };
+    const reporting = timers.setRepeatingTimer(caughtUpCheckMs, reportCaughtUp);
     this.#opened.push({
       close: async () => {
         const { isClean, leadersLeft } = await agent.requestShutdown();
@@ -303,6 +305,7 @@ class Broker implements RunningBroker {
     const registered = await registering;
     await directory.noteRegistered();
     replicas.onRegistered(registered.brokerEpoch);
+    reportCaughtUp();
     await this.#becomeActive(agent);
     const producerIds = new ProducerIds({ store });
     services.resolve({

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --disable-warning=ExperimentalWarning
+#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --initial-old-space-size=256
 /** Where does `cordwood` begin, and how does it end? Every error becomes one sentence and an exit code. */
 import { createRequire, enableCompileCache } from 'node:module';
 import { CliError, exitCode } from './exit-code.ts';

@@ -14,7 +14,7 @@ export interface Finished {
 }
 
 export function spawnCordwood(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256', main, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, CORDWOOD_BOOTSTRAP: undefined, CORDWOOD_CONTROL: undefined, ...environment },
   });
