@@ -401,7 +401,11 @@ class Term implements ControllerContext {
         continue;
       }
       if (this.view.isTaken(keys.broker(id))) continue;
-      this.log('warn', { brokerId: id, brokerEpoch, reason }, 'fencing a broker');
+      this.log(
+        record.state === 'draining' ? 'info' : 'warn',
+        { brokerId: id, brokerEpoch, reason },
+        'fencing a broker',
+      );
       this.#keeper.changeBroker(id, { ...record, state: 'fenced' }, ({ isDone }) => {
         // Not written: the evidence stands, and is weighed against the record as it is then.
         if (!isDone) return;
