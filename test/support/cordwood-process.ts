@@ -14,10 +14,14 @@ export interface Finished {
 }
 
 export function spawnCordwood(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256', main, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, CORDWOOD_BOOTSTRAP: undefined, CORDWOOD_CONTROL: undefined, ...environment },
-  });
+  return spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256', main, ...args],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, CORDWOOD_BOOTSTRAP: undefined, CORDWOOD_CONTROL: undefined, ...environment },
+    },
+  );
 }
 
 /** Runs to its end; `input` is its standard input. */
