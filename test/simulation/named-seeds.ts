@@ -1,2 +1,10 @@
-/** Seeds that were red once, and what was wrong: they stay in the tests for as long as they mean the same schedule. */
-export const namedSeeds: readonly { readonly seed: number; readonly why: string }[] = [];
+/**
+ * Seeds that turn red where a fault once found is put back, and what it was. A change of what a world draws gives a
+ * seed another schedule: then it is a seed like any other, and the unit tests of the fault remain.
+ */
+export const namedSeeds: readonly { readonly seed: number; readonly why: string }[] = [
+  { seed: 29, why: 'took writes long after anybody had reached the leader, which had just learned of an old election' },
+  { seed: 67, why: 'asked a follower whose records had been deleted to cut below its high watermark' },
+  { seed: 151, why: 'kept a broker marked as lossy after it had registered, and ended the controller' },
+  { seed: 2228, why: 'gave a new broker epoch while the former self was still named by a topic just created' },
+];
