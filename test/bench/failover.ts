@@ -122,7 +122,7 @@ export async function measureFailover(options: FailoverOptions, tell: (line: str
           followed: longest(
             gapsOf(({ leader, replicas }) => leader !== victim && replicas.includes(victim), killedMs, restartMs),
           ),
-          restart: longest(gapsOf(() => true, restartMs, endMs)) ?? { ms: 0, hasEnded: true },
+          restart: longest(gapsOf(() => true, restartMs, endMs)) ?? { ms: 0, startsAfterMs: 0, hasEnded: true },
         };
         result.kills.push(kill);
         tell(
@@ -184,7 +184,7 @@ export async function measureFailover(options: FailoverOptions, tell: (line: str
 }
 
 const format = (gap: Gap | null): string =>
-  gap === null ? '–' : `${gap.hasEnded ? '' : '> '}${Math.round(gap.ms)} ms`;
+  gap === null ? '–' : `${gap.hasEnded ? '' : '> '}${Math.round(gap.ms)} ms from ${Math.round(gap.startsAfterMs)}`;
 
 /** Median and maximum per client, one line each. */
 export function summariseFailover({ kills, clients, violations }: FailoverResult): string[] {

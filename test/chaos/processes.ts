@@ -35,7 +35,9 @@ interface StartOptions extends Place {
 function launch(home: string, command: string, args: readonly string[]): number {
   const log = openSync(join(home, 'log'), 'a');
   const child = spawn(command, args, { stdio: ['ignore', log, log], detached: true });
-  if (child.pid === undefined) throw new Error(`${command} cannot be started`);
+  child.on('error', () => {}); // Told below: without a process there is no pid.
+  if (child.pid === undefined)
+    throw new Error(`${command} cannot be started; for etcd set ETCD_BIN or put it on the path`);
   child.unref();
   writeFileSync(join(home, 'pid'), `${child.pid}\n`);
   return child.pid;
@@ -46,7 +48,14 @@ const brokerHome = (dir: string, id: number): string => join(dir, `node${id}`);
 function launchBroker(dir: string, id: number): number {
   const home = brokerHome(dir, id);
   const config = join(home, 'server.properties');
-  return launch(home, process.execPath, ['--disable-warning=ExperimentalWarning', cli, 'start', '--config', config]);
+  return launch(home, process.execPath, [
+    '--disable-warning=ExperimentalWarning',
+    '--initial-old-space-size=256',
+    cli,
+    'start',
+    '--config',
+    config,
+  ]);
 }
 
 function isAlive(pid: number): boolean {
