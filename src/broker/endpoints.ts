@@ -51,17 +51,21 @@ export function advertisedEndpoints(config: BrokerConfig, bound: readonly NamedL
   });
 }
 
-export function peerAddress(config: BrokerConfig): Address {
-  const text = config.values['cordwood.peer.listener'];
+type AddressKey = 'cordwood.peer.listener' | 'cordwood.peer.advertised' | 'cordwood.http.listener';
+
+function addressOf(config: BrokerConfig, key: AddressKey): Address {
   try {
-    return parseAddress(text);
+    return parseAddress(config.values[key]);
   } catch (error) {
-    throw new ConfigError('cordwood.peer.listener', text, (error as Error).message);
+    throw new ConfigError(key, config.values[key], (error as Error).message);
   }
 }
 
+export const peerAddress = (config: BrokerConfig): Address => addressOf(config, 'cordwood.peer.listener');
+export const httpAddress = (config: BrokerConfig): Address => addressOf(config, 'cordwood.http.listener');
+
 export function advertisedPeer(config: BrokerConfig, bound: Address): Endpoint {
   const text = config.values['cordwood.peer.advertised'];
-  const told = text === '' ? bound : parseAddress(text);
+  const told = text === '' ? bound : addressOf(config, 'cordwood.peer.advertised');
   return { name: 'PEER', host: isEveryInterface(told.host) ? 'localhost' : told.host, port: told.port || bound.port };
 }

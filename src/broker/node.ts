@@ -1,8 +1,10 @@
 /**
  * One broker, wired together in one flat function: what it is made of, in which order it starts and stops.
  *
- *     data directory → metadata store → image → listeners' ports → controller, agent → logs → registered, caught up
- *     → clients are served
+ *     ports → data directory → metadata store → image → nobody else has this id → controller, agent → logs
+ *     → registered, caught up → clients are served
+ *
+ * Whatever can refuse a start comes before the first write: a port in use, a directory or an id that another has.
  *
  * Stopping goes the other way; `kill` ends everything at once, as a crash would.
  */
@@ -16,19 +18,26 @@ import type { Clock, Timers } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import type { HttpServers } from '../env/http.ts';
 import type { Logger } from '../env/logger.ts';
-import { type Address, type Listener, type Network, parseAddress } from '../env/network.ts';
+import { type Address, formatAddress, type Listener, type Network } from '../env/network.ts';
 import type { Random } from '../env/random.ts';
 import type { SocketListener } from '../env/socket-listener.ts';
 import { LogDirectory } from '../log/log-directory.ts';
 import { type BrokerId, brokerId, revision } from '../model/brands.ts';
 import type { BrokerConfig } from '../model/config/broker-config.ts';
 import { ConfigError } from '../model/config/config-key.ts';
+import { BrokerError } from '../model/fault.ts';
 import { type Endpoint, encodeValue, keys } from '../model/metadata-schema.ts';
 import { ReplicaManager, type ReplicaManagerOptions } from '../replication/replica-manager.ts';
-import type { ReplicationAcceptor, ReplicationClient } from '../replication/replication-channel.ts';
+import type {
+  ReplicationAcceptor,
+  ReplicationClient,
+  ReplicationStream,
+  ReplicationStreamHandler,
+} from '../replication/replication-channel.ts';
+import type { FollowerMessage, LeaderMessage } from '../replication/replication-messages.ts';
 import { ClientListener } from './client-listener.ts';
 import { DirectoryLogs } from './directory-logs.ts';
-import { advertisedEndpoints, advertisedPeer, listenersOf, peerAddress } from './endpoints.ts';
+import { advertisedEndpoints, advertisedPeer, httpAddress, listenersOf, peerAddress } from './endpoints.ts';
 import { FetchSessions } from './fetch-sessions.ts';
 import { type Health, serveHealth } from './health-server.ts';
 import { LocalControl, nobodyToDial, RoutedControl } from './local-control.ts';
@@ -128,6 +137,17 @@ async function clusterIdOf(store: MetadataStore, follower: ImageFollower, module
   return found;
 }
 
+/** Throws a ConfigError for what only opening the store would find out. */
+function checkStoreConfig(config: BrokerConfig): void {
+  if (config.values['cordwood.metadata.store'] !== 'etcd') return;
+  const key = 'cordwood.etcd.endpoints';
+  const endpoints = config.values[key];
+  if (endpoints.length === 0) throw new ConfigError(key, '', 'at least one is needed');
+  for (const endpoint of endpoints)
+    if (!/^(?:https?:\/\/)?(?:\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}\/?$/.test(endpoint.trim()))
+      throw new ConfigError(key, endpoint, 'must be http://host:port');
+}
+
 async function openStore(config: BrokerConfig, modules: BrokerModules): Promise<MetadataStore> {
   if (modules.store) return modules.store;
   if (config.values['cordwood.metadata.store'] === 'embedded') {
@@ -156,8 +176,12 @@ class Broker implements RunningBroker {
   readonly #modules: BrokerModules;
   readonly #logger: Logger;
   readonly #endListeners: ((reason: string) => void)[] = [];
-  /** What has been opened, newest last, and how each is closed cleanly or dropped at once. */
-  readonly #opened: { readonly close: () => Promise<void> | void; readonly drop: () => Promise<void> | void }[] = [];
+  /** What has been opened, newest last. */
+  readonly #opened: Part[] = [];
+  /** Opened before all that, since a port in use must be known before anything is written; closed before it, too. */
+  readonly #doors: Part[] = [];
+  /** Ends before the doors close. */
+  #core: Part | null = null;
   #ending: Promise<void> | null = null;
   #health: Health = { sickness: null, unreadiness: 'starting' };
 
@@ -183,14 +207,7 @@ class Broker implements RunningBroker {
     const { clock, timers, random, network, logger } = { ...this.#modules, logger: this.#logger };
     const config = this.#config;
     const listeners = listenersOf(config);
-    const directory = await this.#openDirectory();
-    await this.#serveHealth();
-    const store = await this.#openStore();
-    const follower = await ImageFollower.open({ store, timers, logger });
-    this.#onEnd(() => follower.close());
-    const clusterId = await clusterIdOf(store, follower, this.#modules);
-    await directory.join(clusterId, this.id, follower.image.revision);
-
+    checkStoreConfig(config);
     const services = Promise.withResolvers<BrokerServices>();
     const memory = new RequestMemory(config.values['queued.max.request.bytes']);
     const bound = await Promise.all(
@@ -205,21 +222,36 @@ class Broker implements RunningBroker {
           },
           { network, memory, clock, timers, logger },
         );
-        this.#onEnd(() => listener.close());
+        this.#onClosing(() => listener.close());
         return { name, address: await listener.open(services.promise) };
       }),
     );
     this.endpoints = advertisedEndpoints(config, bound);
+    await this.#serveHealth();
 
     const incarnation = random.bytes(16).toString('base64url');
     const control = controlOptions(config);
-    // Where the parts below need one another, they are told when they are all there.
+    // Where the parts below need one another, they are told when they are all there; other brokers come again.
+    let isComplete = false;
     const server: ControlServerHandler = {
-      onOpened: (peer) => runner.onOpened(peer),
-      onMessage: (peer, message) => runner.onMessage(peer, message),
-      onClosed: (peer, cause) => runner.onClosed(peer, cause),
+      onOpened: (peer) => (isComplete ? runner.onOpened(peer) : peer.close()),
+      onMessage: (peer, message) => {
+        if (isComplete) runner.onMessage(peer, message);
+      },
+      onClosed: (peer, cause) => {
+        if (isComplete) runner.onClosed(peer, cause);
+      },
     };
-    const peers = await this.#openPeers(server, (stream) => replicas.accept(stream));
+    const peers = await this.#openPeers(server, (stream) => (isComplete ? replicas.accept(stream) : notYet(stream)));
+
+    const directory = await this.#openDirectory();
+    const store = await this.#openStore();
+    const follower = await ImageFollower.open({ store, timers, logger });
+    this.#onEnd(() => follower.close());
+    await this.#refuseToBeSecond(store, follower, peers);
+    const clusterId = await clusterIdOf(store, follower, this.#modules);
+    await directory.join(clusterId, this.id, follower.image.revision);
+
     const runner = new ControllerRunner(
       { brokerId: this.id, incarnation, endpoint: peers.endpoint, control },
       { store, follower, dialer: peers.dialer, clock, timers, random, logger },
@@ -235,7 +267,10 @@ class Broker implements RunningBroker {
           rack: config.values['broker.rack'],
           directories: [directory.directoryId],
           previousBrokerEpoch: directory.previousBrokerEpoch,
-          stopKind: directory.lastStop,
+          // Asked when it registers: a log found damaged by then lacks what it once held.
+          get stopKind() {
+            return replicas.hasDamagedLogs ? 'lossy' : directory.lastStop;
+          },
         },
       },
       {
@@ -271,6 +306,7 @@ class Broker implements RunningBroker {
       },
       follower.image,
     );
+    isComplete = true;
     follower.onChange((entries) => {
       replicas.onMetadata(follower.image, entries);
       directory.noteRevision(follower.image.revision);
@@ -281,7 +317,7 @@ class Broker implements RunningBroker {
       if (agent.state !== 'active') agent.setCaughtUp(replicas.isCaughtUp);
     };
     const reporting = timers.setRepeatingTimer(caughtUpCheckMs, reportCaughtUp);
-    this.#opened.push({
+    this.#core = {
       close: async () => {
         const { isClean, leadersLeft } = await agent.requestShutdown();
         if (!isClean) logger.warn({ leadersLeft }, 'stopping although partitions are still led here');
@@ -297,12 +333,11 @@ class Broker implements RunningBroker {
         agent.abandon();
         runner.abandon();
       },
-    });
+    };
 
     runner.start();
-    const registering = agent.start();
     await replicas.start();
-    const registered = await registering;
+    const registered = await agent.start();
     await directory.noteRegistered();
     replicas.onRegistered(registered.brokerEpoch);
     reportCaughtUp();
@@ -349,6 +384,44 @@ class Broker implements RunningBroker {
     this.#opened.push({ close: end, drop: end });
   }
 
+  #onClosing(end: () => Promise<void> | void): void {
+    this.#doors.push({ close: end, drop: end });
+  }
+
+  /**
+   * Another process that runs under this id would be taken for this broker's last run and lose its place. It is asked
+   * itself: its lease outlives it, and its kernel answers for it while it is stopped.
+   */
+  async #refuseToBeSecond(store: MetadataStore, follower: ImageFollower, peers: Peers): Promise<void> {
+    if (this.#modules.store || this.#config.values['cordwood.metadata.store'] === 'embedded') return;
+    const key = keys.live(this.id);
+    const { entries } = await store.read(key);
+    if (!entries.some((entry) => entry.key === key)) return;
+    const { controller, brokers } = follower.image;
+    const known = [brokers.get(this.id)?.record.peer];
+    if (controller?.record.brokerId === this.id) known.push(controller.record.endpoint);
+    for (const endpoint of known) {
+      if (!endpoint || (endpoint.host === peers.endpoint.host && endpoint.port === peers.endpoint.port)) continue;
+      if (!(await this.#doesAnswer(endpoint, peers.control))) continue;
+      const reason = `a running broker at ${formatAddress(endpoint)} has the id ${this.id} already`;
+      throw new BrokerError({ code: 'DUPLICATE_BROKER_ID', reason });
+    }
+  }
+
+  #doesAnswer(endpoint: Endpoint, client: ControlClient): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (isThere: boolean): void => {
+        timer.cancel();
+        resolve(isThere);
+      };
+      const timer = this.#modules.timers.setTimer(answerLimitMs, () => end(false));
+      const stream = client.connect(endpoint, { onMessage: () => end(true), onClosed: () => end(false) });
+      // A controller says nothing unasked; of anybody else this too is answered.
+      stream.send({ kind: 'admin', requestId: 0, command: { kind: 'createTopics', topics: [], validateOnly: true } });
+      this.#onEnd(() => stream.close());
+    });
+  }
+
   async #openDirectory(): Promise<LogDirectory> {
     const { disk, clock, timers, random } = this.#modules;
     const [path, ...more] = this.#config.values['log.dirs'];
@@ -363,8 +436,8 @@ class Broker implements RunningBroker {
     const text = this.#config.values['cordwood.http.listener'];
     if (text === '') return;
     const modules = { http: this.#modules.httpServers, health: () => this.#health };
-    const listener: Listener = await serveHealth(parseAddress(text), modules);
-    this.#onEnd(() => listener.close());
+    const listener: Listener = await serveHealth(httpAddress(this.#config), modules);
+    this.#onClosing(() => listener.close());
   }
 
   async #openStore(): Promise<MetadataStore> {
@@ -390,12 +463,12 @@ class Broker implements RunningBroker {
       { address: peerAddress(this.#config) },
       { socketListener, timers, logger, control, replication },
     );
-    this.#opened.push({ close: () => server.close(), drop: () => server.abandon() });
+    this.#doors.push({ close: () => server.close(), drop: () => server.abandon() });
     this.peer = await server.listen();
     const endpoint = advertisedPeer(this.#config, this.peer);
     const remote = new GrpcControlClient({}, { timers, logger });
     const copies = new GrpcReplicationClient({}, { timers, logger });
-    this.#onEnd(() => {
+    this.#onClosing(() => {
       remote.abandon();
       copies.abandon();
     });
@@ -429,7 +502,8 @@ class Broker implements RunningBroker {
   }
 
   async #end(how: 'close' | 'drop'): Promise<void> {
-    for (const part of this.#opened.splice(0).reverse()) {
+    const core = this.#core ? [this.#core] : [];
+    for (const part of [...core, ...this.#doors.splice(0).reverse(), ...this.#opened.splice(0).reverse()]) {
       try {
         await part[how]();
       } catch (error) {
@@ -439,6 +513,18 @@ class Broker implements RunningBroker {
   }
 }
 
+/** How a part is closed cleanly, and dropped at once. */
+interface Part {
+  readonly close: () => Promise<void> | void;
+  readonly drop: () => Promise<void> | void;
+}
+
+/** A follower that comes before this broker has its logs. */
+function notYet(stream: ReplicationStream<LeaderMessage>): ReplicationStreamHandler<FollowerMessage> {
+  stream.close();
+  return { onMessages() {}, onDrained() {}, onClosed() {} };
+}
+
 interface Peers {
   readonly endpoint: Endpoint;
   readonly control: ControlClient;
@@ -446,5 +532,7 @@ interface Peers {
   readonly replication: ReplicationClient | null;
 }
 
+/** A living broker answers on a new control stream within a few milliseconds. */
+const answerLimitMs = 1000;
 /** How often a broker that is not active looks whether it has caught up. */
 const caughtUpCheckMs = 20;

@@ -4,10 +4,9 @@
  * that behaves goes on reading what it writes.
  */
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { produceApi } from '../../src/wire/messages/00-produce.ts';
 import { fetchApi } from '../../src/wire/messages/01-fetch.ts';
@@ -15,7 +14,8 @@ import { metadataApi } from '../../src/wire/messages/03-metadata.ts';
 import { apiVersionsApi } from '../../src/wire/messages/18-api-versions.ts';
 import { createTopicsApi } from '../../src/wire/messages/19-create-topics.ts';
 import { encodeRequest } from '../../src/wire/request-response.ts';
-import { outputOf, spawnCordwood, temporaryDirectory } from '../support/cordwood-process.ts';
+import { BrokerProcess } from '../support/broker-process.ts';
+import { temporaryDirectory } from '../support/cordwood-process.ts';
 import { encodeRecordBatch } from '../support/record-batches.ts';
 import { until } from '../support/until.ts';
 import { WireClient } from '../support/wire-client.ts';
@@ -23,55 +23,16 @@ import { Mutator } from './wire/mutator.ts';
 
 const data = temporaryDirectory();
 const host = '127.0.0.1';
-let broker: ChildProcess;
+let broker: BrokerProcess;
 let kafkaPort: number;
-let peerPort: number;
-let httpPort: number;
-/** Lines of the broker's log that complain. */
-const complaints: { msg: string }[] = [];
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, host);
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  return servers.map((server) => {
-    const address = server.address();
-    server.close();
-    return address !== null && typeof address === 'object' ? address.port : 0;
-  });
-}
+let complaints: readonly string[];
 
 const open = (): Promise<WireClient> => WireClient.open({ host, port: kafkaPort });
 
 beforeAll(async () => {
-  [kafkaPort = 0, peerPort = 0, httpPort = 0] = await freePorts(3);
-  const settings = {
-    'log.dirs': data.path,
-    listeners: `PLAINTEXT://${host}:${kafkaPort}`,
-    'cordwood.peer.listener': `${host}:${peerPort}`,
-    'cordwood.http.listener': `${host}:${httpPort}`,
-  };
-  broker = spawnCordwood(['start', ...Object.entries(settings).flatMap(([key, value]) => ['-s', `${key}=${value}`])]);
-  const finished = outputOf(broker);
-  let text = '';
-  broker.stdout?.on('data', (chunk: Buffer) => {
-    text += chunk;
-    const lines = text.split('\n');
-    text = lines.pop() ?? '';
-    for (const line of lines) {
-      const { level, msg } = JSON.parse(line) as { level: number | string; msg: string };
-      if (level === 'warn' || level === 'error' || Number(level) >= 40) complaints.push({ msg });
-    }
-  });
-  const ready = until('the broker is ready', async () => (await fetch(`http://${host}:${httpPort}/readyz`)).ok);
-  await Promise.race([
-    ready,
-    finished.then(({ code, stderr }) => Promise.reject(new Error(`the broker ended with ${code}: ${stderr}`))),
-  ]);
+  broker = await BrokerProcess.start({ 'log.dirs': data.path });
+  kafkaPort = broker.ports.kafka;
+  complaints = broker.complaints;
   const client = await open();
   const created = await client.ask(createTopicsApi, 7, {
     topics: ['steady', 'heavy'].map((name) => ({ name, numPartitions: 1, replicationFactor: 1 })),
@@ -86,10 +47,7 @@ beforeAll(async () => {
   client.close();
 }, 60_000);
 afterAll(async () => {
-  if (broker !== undefined && broker.exitCode === null) {
-    broker.kill('SIGKILL');
-    await once(broker, 'exit');
-  }
+  await broker?.kill();
   data.remove();
 });
 
@@ -109,7 +67,7 @@ const partitionsOf = (topic: string, fetchOffset: bigint) => [
 
 /** Resident memory in bytes. */
 function residentBytes(): number {
-  const status = readFileSync(`/proc/${broker.pid}/status`, 'utf8');
+  const status = readFileSync(`/proc/${broker.child.pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }
 
@@ -136,7 +94,7 @@ async function unharmed(noise: () => Promise<void>): Promise<void> {
   }
   client.close();
   assert.ok(rounds > 0);
-  assert.equal(broker.exitCode, null);
+  assert.ok(broker.isRunning);
 }
 
 /** Sends `bytes` and waits until the broker has closed the connection. */
@@ -362,7 +320,7 @@ describe('the other ports', () => {
   ];
   test.each(noise)('%s on the ports for health and for brokers harm nobody', async (_title, bytes) => {
     await unharmed(async () => {
-      for (const port of [httpPort, peerPort]) {
+      for (const port of [broker.ports.http, broker.ports.peer]) {
         const socket = connect(port, host);
         socket.on('error', () => undefined);
         await once(socket, 'connect');
@@ -370,13 +328,13 @@ describe('the other ports', () => {
         socket.end(bytes);
         await closed(socket);
       }
-      assert.equal((await fetch(`http://${host}:${httpPort}/readyz`)).status, 200);
+      assert.equal((await fetch(`${broker.healthUrl}/readyz`)).status, 200);
     });
   });
 
   test('health answers what it has and refuses the rest', async () => {
     const status = async (path: string, init: RequestInit = {}): Promise<number> =>
-      (await fetch(`http://${host}:${httpPort}${path}`, init)).status;
+      (await fetch(`${broker.healthUrl}${path}`, init)).status;
     assert.equal(await status('/healthz'), 200);
     assert.equal(await status('/readyz?x=1'), 200);
     assert.equal(await status('/nothing'), 404);
