@@ -70,7 +70,8 @@ export class BrokerError extends Error {
   override name = 'BrokerError';
   readonly fault: Fault;
   constructor(fault: Fault) {
-    super('reason' in fault ? `${fault.code}: ${fault.reason}` : fault.code);
+    const where = fault.code === 'SEGMENT_CORRUPT' ? ` in ${fault.file} at position ${fault.position}` : '';
+    super('reason' in fault ? `${fault.code}${where}: ${fault.reason}` : fault.code);
     this.fault = fault;
   }
 }

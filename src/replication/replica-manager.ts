@@ -18,6 +18,7 @@ import {
   type TopicId,
 } from '../model/brands.ts';
 import type { ClusterImage, TopicImage } from '../model/cluster-image.ts';
+import { BrokerError, type Fault } from '../model/fault.ts';
 import type { Endpoint, MetadataEntry } from '../model/metadata-schema.ts';
 import { partitionKey } from '../model/topic-partition.ts';
 import { FollowerSession } from './follower-session.ts';
@@ -91,6 +92,8 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   readonly #modules: ReplicaManagerModules;
   readonly #replicas = new Map<string, Replica>();
   readonly #opening = new Map<string, Promise<void>>();
+  /** Partitions whose log was found damaged, with where. */
+  readonly #damaged = new Map<string, Fault>();
   readonly #leaderSessions = new Map<number, LeaderSession>();
   readonly #followerSessions = new Map<BrokerId, FollowerSession>();
   /** Attach requests of leader epochs that this broker has yet to learn of, by stream and partition. */
@@ -142,6 +145,16 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   find(topicId: TopicId, partition: number): Replica | undefined | Promise<Replica | undefined> {
     const opening = this.#opening.get(partitionKey(topicId, partition));
     return this.get(topicId, partition) ?? opening?.then(() => this.get(topicId, partition));
+  }
+
+  /** A log lacks what it once held: this start must not count as complete for anything (§2.2, lossy). */
+  get hasDamagedLogs(): boolean {
+    return this.#damaged.size > 0;
+  }
+
+  /** Why a partition of this broker is out of service; null where it is not. */
+  damageOf(topicId: TopicId, partition: number): Fault | null {
+    return this.#damaged.get(partitionKey(topicId, partition)) ?? null;
   }
 
   replicas(): IterableIterator<Replica> {
@@ -256,19 +269,20 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
 
   #open(topic: TopicImage, partition: number, replicationFactor: number): void {
     const key = partitionKey(topic.id, partition);
-    if (this.#opening.has(key)) return;
+    if (this.#opening.has(key) || this.#damaged.has(key)) return;
     const opening = this.#modules.logs
       .open(topic.record.name, topic.id, partition, replicationFactor)
       .then((log) => this.#onOpened(topic, log))
-      .catch((error: unknown) => {
-        this.logger.error(
-          { err: error, topic: topic.record.name, partition },
-          'the log of a partition cannot be opened',
-        );
-        this.#modules.onLogFailed(error);
-      })
+      .catch((error: unknown) => this.#onOpenFailed(topic.record.name, partition, key, error))
       .finally(() => this.#opening.delete(key));
     this.#opening.set(key, opening);
+  }
+
+  /** A damaged log stays as it is, and this partition out of service here; any other failure is the directory's. */
+  #onOpenFailed(topic: string, partition: number, key: string, error: unknown): void {
+    this.logger.error({ err: error, topic, partition }, 'the log of a partition cannot be opened');
+    if (error instanceof BrokerError && error.fault.code === 'SEGMENT_CORRUPT') this.#damaged.set(key, error.fault);
+    else this.#modules.onLogFailed(error);
   }
 
   #onOpened(topic: TopicImage, log: PartitionLog): void {

@@ -3,6 +3,7 @@
  * KIP-951 (10: current leader), KIP-516 (13: topic ids). Advertised from 0 for librdkafka before 2.11 (KAFKA-18659).
  * Not served: transactional batches, which need their own coordinator.
  */
+import type { TopicImage } from '../../model/cluster-image.ts';
 import { BrokerError, type Fault } from '../../model/fault.ts';
 import { codecNumberOf, isTransactional } from '../../records/batch-header.ts';
 import type { Item } from '../../wire/field.ts';
@@ -33,7 +34,7 @@ async function produceOne(
       throw new BrokerError({ code: 'INVALID_TOPIC', reason: `${known.record.name} is internal` });
     const found = services.replicas.find(known.id, index);
     const replica = found instanceof Promise ? await found : found;
-    if (!replica) throw new BrokerError(noReplicaFault(known.partitions[index]?.record));
+    if (!replica) throw new BrokerError(noReplicaFault(services, known, index));
     if (records === null || records.length === 0)
       throw new BrokerError({ code: 'INVALID_RECORD', reason: 'there is no record batch' });
     if (records.length >= 61) {
@@ -55,10 +56,12 @@ async function produceOne(
   }
 }
 
-/** Who leads is known, or not, when this broker has no replica at all. */
-export function noReplicaFault(record: { leader: number; leaderEpoch: number } | undefined): Fault {
-  if (!record) return { code: 'UNKNOWN_TOPIC_OR_PARTITION' };
-  return { code: 'NOT_LEADER', leaderId: record.leader, leaderEpoch: record.leaderEpoch } as Fault;
+/** A replica that should be here and is damaged, one of other brokers, or none at all. */
+export function noReplicaFault(services: BrokerServices, topic: TopicImage | undefined, partition: number): Fault {
+  const record = topic?.partitions[partition]?.record;
+  if (!topic || !record) return { code: 'UNKNOWN_TOPIC_OR_PARTITION' };
+  const damage = services.replicas.damageOf(topic.id, partition);
+  return damage ?? { code: 'NOT_LEADER', leaderId: record.leader, leaderEpoch: record.leaderEpoch };
 }
 
 function refusal(

@@ -97,7 +97,7 @@ function replicaFor(services: BrokerServices, asked: FetchPartition, version: nu
   const topic = topicOf(services.image(), { topicId: asked.topicId, name: asked.topic }, usesTopicIds(version));
   if (isFault(topic)) throw new BrokerError(topic);
   const present = (replica: Replica | undefined): Replica => {
-    if (!replica) throw new BrokerError(noReplicaFault(topic.partitions[asked.partition]?.record));
+    if (!replica) throw new BrokerError(noReplicaFault(services, topic, asked.partition));
     return replica;
   };
   const found = services.replicas.find(topic.id, asked.partition);

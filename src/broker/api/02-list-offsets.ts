@@ -45,7 +45,7 @@ const nothing: Found = { offset: -1, timestamp: -1, leaderEpoch: noLeaderEpoch }
 async function find(services: BrokerServices, topic: Topic, asked: Partition, version: number): Promise<Found> {
   const known = services.image().topicByName(topic.name);
   const replica = known && (await services.replicas.find(known.id, asked.partitionIndex));
-  if (!replica) throw new BrokerError(noReplicaFault(known?.partitions[asked.partitionIndex]?.record));
+  if (!replica) throw new BrokerError(noReplicaFault(services, known, asked.partitionIndex));
   const firstVersion = since.get(asked.timestamp);
   if (asked.timestamp < 0n && (firstVersion === undefined || version < firstVersion))
     throw new BrokerError({ code: 'UNSUPPORTED_VERSION', reason: `timestamp ${asked.timestamp}` });

@@ -17,7 +17,7 @@ async function answerOne(services: BrokerServices, name: string, asked: Item<Top
   try {
     const topic = services.image().topicByName(name);
     const replica = topic && (await services.replicas.find(topic.id, partition));
-    if (!replica) throw new BrokerError(noReplicaFault(topic?.partitions[partition]?.record));
+    if (!replica) throw new BrokerError(noReplicaFault(services, topic, partition));
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const leader = await replica.leading();
     const { log } = replica;
