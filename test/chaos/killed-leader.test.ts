@@ -49,6 +49,8 @@ describe.skipIf(etcdProgram() === null)('three broker processes with etcd', () =
 
   test('nothing acknowledged is lost when leaders are killed', () => survives({}));
 
+  // The raw client alone: kafkajs waits out its request timeout of 30 s on a connection that nobody resets, then opens
+  // the next one to the same broker, whose kernel still accepts it.
   test('nothing acknowledged is lost when leaders are paused', () =>
-    survives({ kill: `${command('pause')} {id}`, restart: `${command('resume')} {id}`, kills: 2 }));
+    survives({ clients: ['raw'], kill: `${command('pause')} {id}`, restart: `${command('resume')} {id}`, kills: 2 }));
 });
