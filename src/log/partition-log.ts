@@ -313,6 +313,7 @@ export class PartitionLog {
     assert(!this.#isCutting, 'nothing is appended while the log is being cut');
     return new Promise((resolve, reject) => {
       let run: OpenRun | null = null;
+      const nowMs = this.#modules.clock.wallMs();
       for (const batch of batches) {
         const epoch = header.partitionLeaderEpochOf(batch);
         const baseOffset = header.baseOffsetOf(batch);
@@ -325,7 +326,7 @@ export class PartitionLog {
         if (run !== null && run.segment !== segment) run = null;
         const position = segment.noteAppend(batch, this.#config.indexIntervalBytes);
         this.#assignedEnd = segment.nextOffset;
-        noteInto(this.#producers, batch);
+        noteInto(this.#producers, batch, nowMs);
         const bytes = this.#tail.add(batch, baseOffset, this.#assignedEnd, byteLength);
         run ??= { segment, position, chunks: [], byteLength: 0, recordCount: 0, nextOffset: this.#assignedEnd };
         appendChunk(run.chunks, bytes);

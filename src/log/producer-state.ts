@@ -58,6 +58,8 @@ const oldEpoch = (reason: string): BrokerError => new BrokerError({ code: 'INVAL
 
 export class ProducerState {
   readonly #entries = new Map<ProducerId, ProducerEntry>();
+  /** When this process took note of a producer's last batch, in milliseconds: its records may carry any time. */
+  readonly #heardMs = new Map<ProducerId, number>();
 
   /** In the order in which the producers were first seen. */
   get entries(): Iterable<ProducerEntry> {
@@ -79,12 +81,25 @@ export class ProducerState {
 
   clear(): void {
     this.#entries.clear();
+    this.#heardMs.clear();
   }
 
   /** Forgets producers without an open transaction that have written nothing for `expirationMs`. */
   expire(nowMs: number, expirationMs: number): void {
-    for (const entry of this.#entries.values())
-      if (isExpired(entry, nowMs, expirationMs)) this.#entries.delete(entry.producerId);
+    for (const entry of this.#entries.values()) {
+      if (!this.#isExpired(entry, nowMs, expirationMs)) continue;
+      this.#entries.delete(entry.producerId);
+      this.#heardMs.delete(entry.producerId);
+    }
+  }
+
+  /**
+   * Counts from the last batch's time or from when it was taken note of, the later: whoever writes records of long ago
+   * would else have no protection from duplicates (Kafka forgets such a producer within ten minutes).
+   */
+  #isExpired(entry: ProducerEntry, nowMs: number, expirationMs: number): boolean {
+    const heardMs = this.#heardMs.get(entry.producerId) ?? Number.NEGATIVE_INFINITY;
+    return entry.currentTxnFirstOffset < 0 && nowMs - Math.max(entry.lastTimestampMs, heardMs) >= expirationMs;
   }
 
   /**
@@ -93,7 +108,7 @@ export class ProducerState {
    */
   check(batch: Buffer, nowMs: number, expirationMs: number): ProducerBatch | null {
     const entry = this.#entries.get(header.producerIdOf(batch));
-    if (entry === undefined || isExpired(entry, nowMs, expirationMs)) return null;
+    if (entry === undefined || this.#isExpired(entry, nowMs, expirationMs)) return null;
     const epoch = header.producerEpochOf(batch);
     if (epoch < entry.producerEpoch)
       throw oldEpoch(`producer ${entry.producerId} has epoch ${entry.producerEpoch}, the batch has ${epoch}`);
@@ -113,11 +128,12 @@ export class ProducerState {
 
   /**
    * Takes note of a batch that is in the log, its base offset assigned. `marker` is what a control batch says. Batches
-   * without a producer id change nothing.
+   * without a producer id change nothing. `nowMs` where the batch has just been written or found.
    */
-  append(batch: Buffer, marker: EndTransactionMarker | null): void {
+  append(batch: Buffer, marker: EndTransactionMarker | null, nowMs: number | null = null): void {
     const producerId = header.producerIdOf(batch);
     if (producerId < 0) return;
+    if (nowMs !== null) this.#heardMs.set(producerId, nowMs);
     const entry = this.#entries.get(producerId);
     const producerEpoch = header.producerEpochOf(batch);
     const timestampMs = header.maxTimestampOf(batch);
@@ -152,6 +168,3 @@ export class ProducerState {
     });
   }
 }
-
-const isExpired = (entry: ProducerEntry, nowMs: number, expirationMs: number): boolean =>
-  entry.currentTxnFirstOffset < 0 && nowMs - entry.lastTimestampMs >= expirationMs;

@@ -279,15 +279,15 @@ export async function recoverProducers(
   const producers = new ProducerState();
   const base = (segments[0]?.baseOffset ?? 0) as Offset;
   const logBytes = segments.reduce((sum, segment) => sum + segment.writtenBytes, 0);
-  if (saved === null) await replay(segments, base, endOffset, producers, options.indexIntervalBytes);
+  if (saved === null) await replay(segments, base, endOffset, producers, options);
   else {
     for (const entry of saved.entries) producers.restore(entry);
     if (!saved.isComplete && logBytes <= backfillBytes) {
       const older = new ProducerState();
-      await replay(segments, base, saved.offset, older, options.indexIntervalBytes);
+      await replay(segments, base, saved.offset, older, options);
       for (const entry of saved.entries) producers.restore(withOlderBatches(entry, older.entryOf(entry.producerId)));
     }
-    await replay(segments, saved.offset, endOffset, producers, options.indexIntervalBytes);
+    await replay(segments, saved.offset, endOffset, producers, options);
   }
   // One that is gone must stay gone: the log may grow past its offset with other batches.
   const hasBeenCut = [...files.producerFiles, ...files.kafkaSnapshots].some((at) => at > endOffset);
@@ -357,7 +357,7 @@ async function replay(
   from: Offset,
   end: Offset,
   producers: ProducerState,
-  indexIntervalBytes: number,
+  { indexIntervalBytes, nowMs }: Pick<RecoveryOptions, 'indexIntervalBytes' | 'nowMs'>,
 ): Promise<void> {
   for (const [index, segment] of segments.entries()) {
     const next = segments[index + 1];
@@ -366,13 +366,13 @@ async function replay(
     const position = from <= segment.baseOffset ? 0 : await segment.positionBefore(from, indexIntervalBytes);
     await segment.visitBatches(position, (batch) => {
       if (header.baseOffsetOf(batch) >= end) return 'stop';
-      if (header.baseOffsetOf(batch) >= from && header.producerIdOf(batch) >= 0) noteInto(producers, batch);
+      if (header.baseOffsetOf(batch) >= from && header.producerIdOf(batch) >= 0) noteInto(producers, batch, nowMs);
       return undefined;
     });
   }
 }
 
 /** A batch of the log, as every replica takes note of it. */
-export function noteInto(producers: ProducerState, batch: Buffer): void {
-  producers.append(batch, header.isControlBatch(batch) ? decodeEndTransactionMarker(batch) : null);
+export function noteInto(producers: ProducerState, batch: Buffer, nowMs: number | null = null): void {
+  producers.append(batch, header.isControlBatch(batch) ? decodeEndTransactionMarker(batch) : null, nowMs);
 }

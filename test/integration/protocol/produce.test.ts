@@ -309,6 +309,15 @@ describe('an idempotent producer', () => {
     );
   });
 
+  test('is protected from duplicates whatever time its records carry', async () => {
+    const records = [{ key: null, value: Buffer.from('long ago'), timestampMs: 1_000_000_000_000 }];
+    const id = producerIdOf(producerId + 3000);
+    const batch = encodeBatch({ records, producerId: id, producerEpoch: 0, baseSequence: 0 });
+    const first = await produce(client, 'sequenced', batch);
+    const again = await produce(client, 'sequenced', batch);
+    assert.deepEqual([again.errorCode, again.baseOffset], [0, first.baseOffset]);
+  });
+
   test('transactional ids are told that their coordinator is not available', async () => {
     const answer = await client.ask(initProducerIdApi, 4, { transactionalId: 'tx', transactionTimeoutMs: 1000 });
     assert.equal(answer.errorCode, 15);

@@ -107,3 +107,15 @@ describe('producer files', () => {
       }
   });
 });
+
+test('a producer of records of long ago is forgotten only after a day without a batch', () => {
+  const state = new ProducerState();
+  const longAgo = { ...idempotent(9, 0), timestampMs: nowMs - 100 * day };
+  const batch = batchOf(['x'], longAgo);
+  assignOffsetAndEpoch(batch, offset(0), leaderEpoch(0));
+  noteInto(state, batch, nowMs);
+  expect(state.check(batchOf(['x'], longAgo), nowMs + day - 1, day)).not.toBe(null);
+  expect(state.check(batchOf(['x'], longAgo), nowMs + day, day)).toBe(null);
+  state.expire(nowMs + day, day);
+  expect(state.size).toBe(0);
+});
