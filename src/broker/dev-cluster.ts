@@ -58,6 +58,7 @@ export class DevCluster {
   static async start(options: DevClusterOptions, environment: BrokerEnvironment): Promise<DevCluster> {
     if (!Number.isInteger(options.brokers) || options.brokers < 1 || options.brokers > 32)
       throw new ConfigError('brokers', String(options.brokers), 'must be 1 to 32');
+    await checkPorts(options, environment);
     await environment.disk.makeDirectory(options.dataDirectory);
     const store = await EmbeddedStore.open({ path: `${options.dataDirectory}/metadata.db` }, environment);
     const cluster = new DevCluster(options, environment, store);
@@ -148,6 +149,23 @@ export class DevCluster {
   async kill(): Promise<void> {
     await Promise.all(this.#slots.map((slot) => this.killBroker(slot.id)));
     await this.#store.close();
+  }
+}
+
+/** A port in use is known before anything is written: the store and some of the brokers are open before the last port. */
+async function checkPorts({ host, port, brokers }: DevClusterOptions, { network }: BrokerEnvironment): Promise<void> {
+  if (port === 0) return;
+  for (let index = 0; index < brokers; index++) {
+    const address = { host, port: port + index, highWaterMarkBytes: 16_384 };
+    const listener = await network.listen(
+      address,
+      (connection) => {
+        connection.destroy();
+        return { onData: () => undefined, onClose: () => undefined };
+      },
+      () => undefined,
+    );
+    await listener.close();
   }
 }
 

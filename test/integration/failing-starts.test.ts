@@ -75,6 +75,18 @@ describe('a port in use', () => {
     });
 });
 
+test('a port in use by somebody else leaves nothing of a development cluster either', async () => {
+  const taken = await takenPort();
+  const directory = join(newDirectory(), 'data');
+  // The last of the three ports is the one in use.
+  const args = ['dev', '--port', String(taken.port - 2), '--http-port', '0', '--data', directory];
+  const { code, stderr } = await cordwood(args);
+  taken.release();
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /127\.0\.0\.1:\d+: the port is in use/);
+  assert.equal(existsSync(directory), false);
+});
+
 describe('a data directory', () => {
   test('that another process uses is refused, and that process goes on', async () => {
     const directory = newDirectory();
