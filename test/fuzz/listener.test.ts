@@ -170,7 +170,9 @@ describe('what is no request', () => {
 
   test('a good request before a bad one in the same packet, and half a frame that nobody finishes', async () => {
     await unharmed(async () => {
+      const lines = complaints.length;
       await sent(Buffer.concat([metadata, sized(-1)]));
+      await until('its line is there', () => complaints.length > lines);
       const before = complaints.length;
       const socket = connect(kafkaPort, host);
       socket.end(metadata.subarray(0, 15));
