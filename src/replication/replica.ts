@@ -673,6 +673,7 @@ export class Replica implements SendingReplica, FollowingReplica {
       if (this.#role === role)
         this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }), null);
     } catch (error) {
+      if (this.#isClosed) return; // the log ended with the broker
       this.#host.logger.error(
         { err: error, topic: this.topic, partition: this.partition },
         'batches of the leader were refused',
