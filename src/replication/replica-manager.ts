@@ -438,7 +438,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
       answers = [];
     }
     for (const [index, { replica, proposal }] of sent.entries())
-      replica.onIsrAnswered(proposal.proposalId, answers[index]?.kind ?? 'lost');
+      replica.onIsrAnswered(proposal.leaderEpoch, proposal.proposalId, answers[index]?.kind ?? 'lost');
   }
 
   onRoleChanged(replica: Replica): void {

@@ -105,7 +105,7 @@ export class Replica implements SendingReplica, FollowingReplica {
   /** Appends and truncations of the current role that have not ended. */
   #underWay = 0;
   #onIdle: (() => void) | null = null;
-  readonly #roleWaiters = new Set<() => void>();
+  readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
 
   constructor(
@@ -297,6 +297,13 @@ export class Replica implements SendingReplica, FollowingReplica {
     this.#notifyRole();
   }
 
+  /** This replica alone is out of service, its files kept (I15); the log and the other partitions are well. */
+  #quarantine(reason: string): void {
+    this.#endRole({ kind: 'offline', reason });
+    this.#host.logger.error({ topic: this.topic, partition: this.partition, reason }, 'a replica is quarantined');
+    this.#notifyRole();
+  }
+
   /** Stops serving; the log is closed by whoever opened it. */
   close(): void {
     this.#endRole({ kind: 'idle' });
@@ -348,19 +355,20 @@ export class Replica implements SendingReplica, FollowingReplica {
     return role.kind === 'follower' && !role.session.isOpen;
   }
 
-  /** Resolves when the role has changed, or the hold is over. Those who wait go on in the order they came. */
+  /**
+   * Resolves when the role has changed, or the hold is over. Those who wait go on in the order they came, and the end of
+   * one hold ends all: a request that was let in behind a refused one would look like a producer's first.
+   */
   #held(): Promise<void> {
     return new Promise((resolve) => {
-      const wake = (): void => {
-        if (this.#role.kind !== 'leader' && this.#mayLeadSoon() && !isOver) return;
+      const wake = (isOver = false): void => {
+        if (!isOver && this.#role.kind !== 'leader' && this.#mayLeadSoon()) return;
         timer.cancel();
         this.#roleWaiters.delete(wake);
         resolve();
       };
-      let isOver = false;
       const timer = this.#host.timers.setTimer(this.#options.leadershipHoldMs, () => {
-        isOver = true;
-        wake();
+        for (const waiting of [...this.#roleWaiters]) waiting(true);
       });
       this.#roleWaiters.add(wake);
     });
@@ -461,8 +469,13 @@ export class Replica implements SendingReplica, FollowingReplica {
       this.#carryOut(this.#role, this.#role.state.step({ kind: 'brokersChanged', nowMs: this.#host.monotonicMs() }));
   }
 
-  onIsrAnswered(proposalId: number, answer: 'ok' | 'ineligible' | 'notAttempted' | 'fenced' | 'lost'): void {
-    if (this.#role.kind !== 'leader') return;
+  /** Each leader epoch counts its proposals anew, so an answer is for one of the epoch it was sent under alone (I10). */
+  onIsrAnswered(
+    leaderEpoch: LeaderEpoch,
+    proposalId: number,
+    answer: 'ok' | 'ineligible' | 'notAttempted' | 'fenced' | 'lost',
+  ): void {
+    if (this.#role.kind !== 'leader' || this.#role.state.leaderEpoch !== leaderEpoch) return;
     const { state } = this.#role;
     this.#carryOut(
       this.#role,
@@ -640,7 +653,7 @@ export class Replica implements SendingReplica, FollowingReplica {
           break;
         case 'append':
           assert(batches !== null, 'an append answers data');
-          void this.#appendAsFollower(role, batches);
+          void this.#appendAsFollower(role, batches, action.endOffset);
           break;
         case 'truncateTo':
           void this.#truncate(role, this.log.truncateTo(action.offset));
@@ -658,7 +671,7 @@ export class Replica implements SendingReplica, FollowingReplica {
           this.log.raiseLogStart(action.logStartOffset);
           break;
         case 'quarantine':
-          this.#goOffline(new Error(action.reason));
+          this.#quarantine(action.reason);
           break;
         default:
           unreachable(action);
@@ -666,12 +679,12 @@ export class Replica implements SendingReplica, FollowingReplica {
     }
   }
 
-  async #appendAsFollower(role: FollowerRole, batches: readonly Buffer[]): Promise<void> {
+  /** Acks up to `endOffset` alone: what was written behind it meanwhile may not be as safe as it has to be yet. */
+  async #appendAsFollower(role: FollowerRole, batches: readonly Buffer[], endOffset: Offset): Promise<void> {
     const bytes = byteLengthOf(batches);
     try {
       await this.#track(Promise.all(batches.map((chunk) => this.log.appendAsFollower(chunk, role.state.leaderEpoch))));
-      if (this.#role === role)
-        this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: this.log.logEndOffset }), null);
+      if (this.#role === role) this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: endOffset }), null);
     } catch (error) {
       if (this.#isClosed) return; // the log ended with the broker
       this.#host.logger.error(

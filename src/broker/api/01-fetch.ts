@@ -131,7 +131,10 @@ async function fetchOne(
     replica = found instanceof Promise ? await found : found;
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const leading = replica.leading();
-    if (leading instanceof Promise) await leading;
+    if (leading instanceof Promise) {
+      await leading;
+      replica.checkLeaderEpoch(asked.currentLeaderEpoch);
+    }
     const from = asked.fetchOffset < 0n ? badOffset(replica, asked.fetchOffset) : offset(asked.fetchOffset);
     const diverging = divergence(replica, asked, from);
     const { highWatermark, logStartOffset } = replica;

@@ -51,6 +51,7 @@ async function find(services: BrokerServices, topic: Topic, asked: Partition, ve
     throw new BrokerError({ code: 'UNSUPPORTED_VERSION', reason: `timestamp ${asked.timestamp}` });
   replica.checkLeaderEpoch(asked.currentLeaderEpoch);
   const leader = await replica.leading();
+  replica.checkLeaderEpoch(asked.currentLeaderEpoch);
   const { log } = replica;
   switch (asked.timestamp) {
     case latest:

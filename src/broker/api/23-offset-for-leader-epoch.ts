@@ -20,6 +20,7 @@ async function answerOne(services: BrokerServices, name: string, asked: Item<Top
     if (!replica) throw new BrokerError(noReplicaFault(services, topic, partition));
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const leader = await replica.leading();
+    replica.checkLeaderEpoch(asked.currentLeaderEpoch);
     const { log } = replica;
     // Above all known epochs, and not the current one: nothing is known (Kafka: LeaderEpochFileCache.endOffsetFor).
     if (asked.leaderEpoch < 0 || asked.leaderEpoch > leader.leaderEpoch)
