@@ -195,8 +195,9 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   /** Every replica is open and in the role that metadata gives it, followers caught up (§2.2.5). */
   get isCaughtUp(): boolean {
     if (!this.#hasRoles || this.#opening.size > 0) return false;
-    for (const replica of this.#replicas.values()) if (!replica.isSettled) return false;
-    return true;
+    let areSettled = true;
+    for (const replica of this.#replicas.values()) areSettled = replica.isSettled && areSettled;
+    return areSettled;
   }
 
   get ledPartitions(): number {

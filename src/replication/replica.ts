@@ -71,6 +71,7 @@ interface FollowerRole {
   readonly kind: 'follower';
   readonly state: FollowerState;
   readonly session: FollowerSession;
+  hasCaughtUp: boolean;
 }
 
 type Role =
@@ -153,7 +154,11 @@ export class Replica implements SendingReplica, FollowingReplica {
   /** Nothing is left to do before this broker may call itself caught up (§2.2.5). */
   get isSettled(): boolean {
     if (this.#isChanging) return false;
-    return this.#role.kind === 'follower' ? this.#role.state.isCaughtUp : true;
+    const role = this.#role;
+    if (role.kind !== 'follower') return true;
+    // Once is enough: under load no broker ever holds everything of all its partitions at one moment.
+    role.hasCaughtUp ||= role.state.isCaughtUp;
+    return role.hasCaughtUp;
   }
 
   // ---------------------------------------------------------------------------------------------- change of role
@@ -278,7 +283,7 @@ export class Replica implements SendingReplica, FollowingReplica {
       },
     );
     const session = this.#host.followerSession(record.leader);
-    this.#role = { kind: 'follower', state, session };
+    this.#role = { kind: 'follower', state, session, hasCaughtUp: false };
     session.add(this);
   }
 
