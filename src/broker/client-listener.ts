@@ -39,9 +39,6 @@ export class ClientListener {
   get name(): string {
     return this.#options.name;
   }
-  get connectionCount(): number {
-    return this.#connections.size;
-  }
 
   /** Takes the port; who connects is served once `services` is there. Rejects with an AddressError. */
   async open(services: Promise<BrokerServices>): Promise<Address> {

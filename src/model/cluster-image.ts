@@ -154,10 +154,6 @@ export class ClusterImage {
     return this.configs.get(configKey(kind, name))?.record ?? {};
   }
 
-  configVersion(kind: ConfigKind, name: string): Revision {
-    return this.configs.get(configKey(kind, name))?.modRevision ?? revision(0);
-  }
-
   isActive(id: BrokerId): boolean {
     return this.brokers.get(id)?.record.state === 'active';
   }

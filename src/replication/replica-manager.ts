@@ -11,9 +11,7 @@ import {
   type LeaderEpoch,
   noBroker,
   noBrokerEpoch,
-  noLeaderEpoch,
   type Offset,
-  offsetZero,
   type PartitionEpoch,
   type TopicId,
 } from '../model/brands.ts';
@@ -198,12 +196,6 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     let areSettled = true;
     for (const replica of this.#replicas.values()) areSettled = replica.isSettled && areSettled;
     return areSettled;
-  }
-
-  get ledPartitions(): number {
-    let led = 0;
-    for (const replica of this.#replicas.values()) if (replica.isLeader) led++;
-    return led;
   }
 
   /** Ends every role and stream, and writes the checkpoints. The logs stay open: their owner closes them. */
@@ -488,6 +480,3 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#checkpointing;
   }
 }
-
-/** What a log without a checkpoint starts from. */
-export const unknownHighWatermark = { highWatermark: offsetZero, leaderEpoch: noLeaderEpoch } as const;
