@@ -40,6 +40,8 @@ const homes: readonly (readonly [pattern: RegExp, rooms: readonly string[]])[] =
   [/^node:(sqlite)$|^@grpc\//, ['cluster']],
   [/^node:(zlib)$|^(snappy|snappyjs|lz4-napi|lz4js|@node-rs\/crc32)$/, ['records']],
   [/^node:(readline|readline\/promises|tty)$|^(commander|kafkajs|@platformatic\/kafka)$/, ['cli']],
+  // Linear-time regular expressions, for subscriptions by pattern (KIP-848).
+  [/^re2js$/, ['coordinator']],
   [/^node:(assert|buffer|crypto|events|os|path|url|util|process|stream|stream\/promises)$/, Object.keys(arrows)],
   // createRequire, to load a package at its first use or to do without one; the compile cache.
   [/^node:module$/, ['records', 'cluster', 'cli']],
