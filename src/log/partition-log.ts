@@ -67,6 +67,13 @@ export interface AppendResult {
   readonly duplicate: boolean;
 }
 
+/** A batch that has its offsets and is on its way to the file. */
+export interface QueuedAppend {
+  readonly result: AppendResult;
+  /** Resolves when the bytes are written, and synced where the configuration asks for it; rejects with STORAGE. */
+  readonly written: Promise<void>;
+}
+
 export interface OpenOptions {
   readonly directory: string;
   readonly topic: string;
@@ -238,22 +245,28 @@ export class PartitionLog {
 
   // Appending
 
-  /**
-   * Appends one batch of a client or a coordinator. Checks it, gives it its offset and leader epoch in place, all before
-   * this returns; throws the refusals of `validate-batch.ts` and `producer-state.ts`, and STORAGE. Resolves when the
-   * bytes are written, and synced where the configuration asks for it; rejects with STORAGE.
-   */
+  /** Appends one batch as `queueAsLeader` does, and resolves when it is written. */
   appendAsLeader(
     batch: Buffer,
     epoch: LeaderEpoch,
     options: { readonly origin: BatchOrigin } = { origin: 'client' },
   ): Promise<AppendResult> {
+    const { result, written } = this.queueAsLeader(batch, epoch, options);
+    return written.then(() => result);
+  }
+
+  /**
+   * Takes one batch of a client or a coordinator: checks it, gives it its offset and leader epoch in place, and queues
+   * it, all before this returns. Throws the refusals of `validate-batch.ts` and `producer-state.ts`, and STORAGE, with
+   * nothing changed.
+   */
+  queueAsLeader(batch: Buffer, epoch: LeaderEpoch, options: { readonly origin: BatchOrigin }): QueuedAppend {
     this.#refuseUnlessOpen();
     const nowMs = this.#modules.clock.wallMs();
     validateBatch(batch, this.#limits, options.origin, nowMs);
     if (header.producerIdOf(batch) >= 0) {
       const known = this.#producers.check(batch, nowMs, this.#config.producerIdExpirationMs);
-      if (known !== null) return this.#duplicateOf(known);
+      if (known !== null) return { result: this.#resultOf(known), written: this.#asSafeAs(known) };
     }
     const stored = this.#inTopicCodec(batch);
     const isStamped = this.#config.messageTimestampType === 'LogAppendTime';
@@ -269,7 +282,7 @@ export class PartitionLog {
       logAppendTimeMs: isStamped ? nowMs : -1,
       duplicate: false,
     };
-    return this.#enqueue([stored], stored.length).then(() => result);
+    return { result, written: this.#enqueue([stored], stored.length) };
   }
 
   #inTopicCodec(batch: Buffer): Buffer {
@@ -280,16 +293,20 @@ export class PartitionLog {
     return recompressed(batch, codec, unpackLimit(this.#config.maxMessageBytes));
   }
 
-  /** The first answer again, once the original is as safe as this log's configuration asks. */
-  async #duplicateOf(known: ProducerBatch): Promise<AppendResult> {
-    if (known.lastOffset >= this.#logEndOffset) await this.#queue.runTask(async () => {});
-    if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.#recoveryPoint) await this.#synced();
+  /** The first answer again. */
+  #resultOf(known: ProducerBatch): AppendResult {
     return {
       baseOffset: firstOffsetOf(known),
       lastOffset: known.lastOffset,
       logAppendTimeMs: this.#config.messageTimestampType === 'LogAppendTime' ? known.timestampMs : -1,
       duplicate: true,
     };
+  }
+
+  /** Resolves once the original is as safe as this log's configuration asks. */
+  async #asSafeAs(known: ProducerBatch): Promise<void> {
+    if (known.lastOffset >= this.#logEndOffset) await this.#queue.runTask(async () => {});
+    if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.#recoveryPoint) await this.#synced();
   }
 
   /**

@@ -20,8 +20,9 @@ import { BrokerError, type Fault } from '../model/fault.ts';
 import type { Endpoint, MetadataEntry } from '../model/metadata-schema.ts';
 import { partitionKey } from '../model/topic-partition.ts';
 import { FollowerSession } from './follower-session.ts';
+import type { IsrProposal } from './leader-role.ts';
 import { type AttachMessage, LeaderSession, type LeaderSessionHost } from './leader-session.ts';
-import type { IsrMember, LeaderAction, ProposalAnswer } from './leader-state.ts';
+import type { IsrMember, ProposalAnswer } from './leader-state.ts';
 import { Replica, type ReplicaHost, type ReplicaOptions } from './replica.ts';
 import type { ReplicationAcceptor, ReplicationClient } from './replication-channel.ts';
 
@@ -96,7 +97,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   readonly #followerSessions = new Map<BrokerId, FollowerSession>();
   /** Attach requests of leader epochs that this broker has yet to learn of, by stream and partition. */
   readonly #earlyAttaches = new Map<string, { readonly session: LeaderSession; readonly message: AttachMessage }>();
-  #proposals: { readonly replica: Replica; readonly proposal: Extract<LeaderAction, { kind: 'proposeIsr' }> }[] = [];
+  #proposals: { readonly replica: Replica; readonly proposal: IsrProposal }[] = [];
   #image: ClusterImage;
   /** -1 until the controller has registered this start of the broker. */
   #brokerEpoch: BrokerEpoch = noBrokerEpoch;
@@ -407,7 +408,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   }
 
   /** Proposals of one turn go to the controller as one request. */
-  proposeIsr(replica: Replica, proposal: Extract<LeaderAction, { kind: 'proposeIsr' }>): void {
+  proposeIsr(replica: Replica, proposal: IsrProposal): void {
     if (this.#proposals.length === 0) queueMicrotask(() => void this.#sendProposals());
     this.#proposals.push({ replica, proposal });
   }

@@ -1,6 +1,6 @@
 /**
- * One partition on this broker: its log, and the role it has there. This is the thin driver around LeaderState and
- * FollowerState: it awaits appends and truncations, steps the core of the role, and carries out the actions.
+ * One partition on this broker: its log, and the role it has there. This is the change of role and what both roles share;
+ * `leader-role.ts` and `follower-role.ts` do the rest.
  *
  *     idle ──► becoming leader ──► leader            every change of role goes through one queue:
  *       ▲  ╲                         │               fail what waits, let appends under way end,
@@ -10,33 +10,36 @@
 
 import type { Timers } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
-import type { AppendResult, LogRead, PartitionLog } from '../log/partition-log.ts';
-import { assert, unreachable } from '../model/assert.ts';
+import type { LogRead, PartitionLog } from '../log/partition-log.ts';
+import { assert } from '../model/assert.ts';
 import {
   type BrokerId,
   type LeaderEpoch,
   noBroker,
   noLeaderEpoch,
   type Offset,
-  offsetAfter,
   type TopicId,
 } from '../model/brands.ts';
 import { BrokerError, type Fault } from '../model/fault.ts';
 import type { PartitionRecord } from '../model/metadata-schema.ts';
-import { batchesOf, lastOffsetOf, partitionLeaderEpochOf } from '../records/batch-header.ts';
-import { refusalBeforeAppend, waitsForCommit } from './acks.ts';
-import { byteLengthOf, type FollowerSession, type FollowingReplica } from './follower-session.ts';
-import { type FollowerAction, type FollowerOptions, FollowerState } from './follower-state.ts';
-import type { AttachMessage, FollowerRead, LeaderSession, SendingReplica } from './leader-session.ts';
-import { type BrokerDirectory, type LeaderAction, type LeaderOptions, LeaderState } from './leader-state.ts';
-import { ProduceWaiters } from './produce-waiters.ts';
-import type { LeaderMessage } from './replication-messages.ts';
+import { AppendsUnderWay } from './appends-under-way.ts';
+import { FollowerRole, type FollowerRoleHost } from './follower-role.ts';
+import type { FollowerSession } from './follower-session.ts';
+import type { FollowerOptions } from './follower-state.ts';
+import {
+  type CoordinatorAppend,
+  type IsrAnswer,
+  type IsrProposal,
+  LeaderRole,
+  type LeaderRoleHost,
+  type LeaderRoleOptions,
+  type ProduceOutcome,
+} from './leader-role.ts';
+import type { AttachMessage, LeaderSession } from './leader-session.ts';
+import type { BrokerDirectory, LeaderState } from './leader-state.ts';
 
-export interface ReplicaOptions {
-  readonly leader: LeaderOptions;
+export interface ReplicaOptions extends LeaderRoleOptions {
   readonly follower: FollowerOptions;
-  /** Most acks=all writes of one partition that wait at once. */
-  readonly waitersLimit: number;
   /** How long a request waits for this broker to learn that it leads (client-expectations, failing over 3). */
   readonly leadershipHoldMs: number;
 }
@@ -50,28 +53,13 @@ export interface ReplicaHost {
   /** When the last answered heartbeat was sent to the controller, on the monotonic clock (I19). */
   controllerContactMs(): number;
   nextAttachId(): number;
-  proposeIsr(replica: Replica, proposal: Extract<LeaderAction, { kind: 'proposeIsr' }>): void;
+  proposeIsr(replica: Replica, proposal: IsrProposal): void;
   leaderSession(streamId: number): LeaderSession | undefined;
   followerSession(leader: BrokerId): FollowerSession;
   onRoleChanged(replica: Replica): void;
   onHighWatermark(replica: Replica): void;
   /** The log can no longer be written or trusted. */
   onFailed(replica: Replica, error: unknown): void;
-}
-
-interface LeaderRole {
-  readonly kind: 'leader';
-  readonly state: LeaderState;
-  readonly waiters: ProduceWaiters;
-  /** By stream: where data is sent on each append. */
-  readonly attachments: Map<number, { readonly session: LeaderSession; readonly attachId: number }>;
-}
-
-interface FollowerRole {
-  readonly kind: 'follower';
-  readonly state: FollowerState;
-  readonly session: FollowerSession;
-  hasCaughtUp: boolean;
 }
 
 type Role =
@@ -81,14 +69,7 @@ type Role =
   | FollowerRole
   | { readonly kind: 'offline'; readonly reason: string };
 
-export interface ProduceOutcome {
-  readonly baseOffset: Offset;
-  /** -1 unless the topic has LogAppendTime. */
-  readonly logAppendTimeMs: number;
-  readonly logStartOffset: Offset;
-}
-
-export class Replica implements SendingReplica, FollowingReplica {
+export class Replica {
   readonly topicId: TopicId;
   readonly topic: string;
   readonly partition: number;
@@ -103,9 +84,8 @@ export class Replica implements SendingReplica, FollowingReplica {
   #isClosed = false;
   #highWatermark: Offset;
   #highWatermarkEpoch: LeaderEpoch;
-  /** Appends and truncations of the current role that have not ended. */
-  #underWay = 0;
-  #onIdle: (() => void) | null = null;
+  readonly #underWay = new AppendsUnderWay();
+  readonly #roleHost: LeaderRoleHost & FollowerRoleHost;
   readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
 
@@ -114,15 +94,30 @@ export class Replica implements SendingReplica, FollowingReplica {
     modules: { log: PartitionLog; topic: string; host: ReplicaHost },
     start: { highWatermark: Offset; highWatermarkEpoch: LeaderEpoch },
   ) {
+    const { host } = modules;
     this.#options = options;
-    this.#host = modules.host;
+    this.#host = host;
     this.log = modules.log;
     this.topic = modules.topic;
     this.topicId = modules.log.topicId;
     this.partition = modules.log.partition;
     this.#highWatermark = start.highWatermark;
     this.#highWatermarkEpoch = start.highWatermarkEpoch;
-    this.log.onAppended = (logEndOffset) => this.#onAppended(logEndOffset);
+    this.#roleHost = {
+      brokers: host.brokers,
+      logger: host.logger,
+      monotonicMs: () => host.monotonicMs(),
+      controllerContactMs: () => host.controllerContactMs(),
+      nextAttachId: () => host.nextAttachId(),
+      proposeIsr: (proposal) => host.proposeIsr(this, proposal),
+      leaderSession: (streamId) => host.leaderSession(streamId),
+      refusal: () => this.#refusal(),
+      onHighWatermark: (highWatermark, learnedUnder) => this.#setHighWatermark(highWatermark, learnedUnder),
+      onCut: () => host.onRoleChanged(this),
+      onQuarantined: (reason) => this.#quarantine(reason),
+      onFailed: (error) => this.#goOffline(error),
+    };
+    this.log.onAppended = (logEndOffset) => this.#leaderRole?.onAppended(logEndOffset);
     this.log.onFailed = (error) => this.#goOffline(error);
   }
 
@@ -144,8 +139,8 @@ export class Replica implements SendingReplica, FollowingReplica {
   get isLeader(): boolean {
     return this.#role.kind === 'leader';
   }
-  get leaderState(): LeaderState | null {
-    return this.#role.kind === 'leader' ? this.#role.state : null;
+  get #leaderRole(): LeaderRole | null {
+    return this.#role.kind === 'leader' ? this.#role : null;
   }
   get offlineReason(): string | null {
     return this.#role.kind === 'offline' ? this.#role.reason : null;
@@ -154,11 +149,7 @@ export class Replica implements SendingReplica, FollowingReplica {
   /** Nothing is left to do before this broker may call itself caught up (§2.2.5). */
   get isSettled(): boolean {
     if (this.#isChanging) return false;
-    const role = this.#role;
-    if (role.kind !== 'follower') return true;
-    // Once is enough: under load no broker ever holds everything of all its partitions at one moment.
-    role.hasCaughtUp ||= role.state.isCaughtUp;
-    return role.hasCaughtUp;
+    return this.#role.kind !== 'follower' || this.#role.hasCaughtUp;
   }
 
   // ---------------------------------------------------------------------------------------------- change of role
@@ -171,10 +162,7 @@ export class Replica implements SendingReplica, FollowingReplica {
     if (this.#role.kind === 'offline') return;
     const role = this.#role;
     if (!this.#isChanging && known && record.leaderEpoch === known.leaderEpoch && role.kind !== 'idle') {
-      if (role.kind === 'leader')
-        this.#carryOut(role, role.state.step({ kind: 'recordChanged', record, nowMs: this.#host.monotonicMs() }));
-      else if (role.kind === 'follower' && record.uncleanEpoch !== known.uncleanEpoch)
-        this.#follow(role, role.state.step({ kind: 'uncleanEpochChanged', uncleanEpoch: record.uncleanEpoch }), null);
+      if (role.kind === 'leader' || role.kind === 'follower') role.onRecord(record);
       return;
     }
     this.#target = record;
@@ -194,7 +182,7 @@ export class Replica implements SendingReplica, FollowingReplica {
       for (let record = this.#target; record !== null && !this.#isClosed; record = this.#target) {
         this.#target = null;
         this.#endRole({ kind: 'changing' });
-        await this.#appendsUnderWay();
+        await this.#underWay.ended();
         if (this.#target !== null || this.#isClosed) continue;
         if (record.leader === this.#options.leader.localId) await this.#becomeLeader(record);
         else if (record.leader !== noBroker) this.#becomeFollower(record);
@@ -219,72 +207,33 @@ export class Replica implements SendingReplica, FollowingReplica {
     const role = this.#role;
     if (role.kind === 'offline') return;
     this.#role = next;
-    if (role.kind === 'leader') {
-      for (const { session, attachId } of role.attachments.values()) session.stopSending(attachId);
-      role.waiters.failAll(this.notLeader());
-    } else if (role.kind === 'follower') role.session.remove(this);
+    if (role.kind === 'leader') role.end(this.notLeader());
+    else if (role.kind === 'follower') role.end();
     this.#notifyProgress();
   }
 
-  #appendsUnderWay(): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
-  }
-
-  /** Counts an append or truncation of the log from its start to its end. */
-  async #track<Result>(work: Promise<Result>): Promise<Result> {
-    this.#underWay++;
-    try {
-      return await work;
-    } finally {
-      this.#underWay--;
-      if (this.#underWay === 0 && this.#onIdle) {
-        const resolve = this.#onIdle;
-        this.#onIdle = null;
-        resolve();
-      }
-    }
-  }
-
   async #becomeLeader(record: PartitionRecord): Promise<void> {
-    await this.log.startLeaderEpoch(record.leaderEpoch);
+    const { log } = this;
+    await log.startLeaderEpoch(record.leaderEpoch);
     if (this.#isClosed || this.#role.kind !== 'changing') return;
-    const state = new LeaderState(
-      this.#options.leader,
-      { brokers: this.#host.brokers, epochs: this.log.epochs },
-      {
-        record,
-        logStartOffset: this.log.logStartOffset,
-        logEndOffset: this.log.logEndOffset,
-        highWatermark: this.#highWatermark,
-        nowMs: this.#host.monotonicMs(),
-      },
+    const role = new LeaderRole(
+      this.#options,
+      { log, underWay: this.#underWay, host: this.#roleHost },
+      { record, highWatermark: this.#highWatermark },
     );
-    const waiters = new ProduceWaiters(record.leaderEpoch, this.#options.waitersLimit);
-    this.#role = { kind: 'leader', state, waiters, attachments: new Map() };
-    this.#setHighWatermark(state.highWatermark, record.leaderEpoch);
+    this.#role = role;
+    this.#setHighWatermark(role.highWatermark, record.leaderEpoch);
   }
 
   #becomeFollower(record: PartitionRecord): void {
-    const state = new FollowerState(
-      this.#options.follower,
-      { epochs: this.log.epochs, nextAttachId: () => this.#host.nextAttachId() },
-      {
-        leader: record.leader,
-        leaderEpoch: record.leaderEpoch,
-        uncleanEpoch: record.uncleanEpoch,
-        logStartOffset: this.log.logStartOffset,
-        logEndOffset: this.log.logEndOffset,
-        lastEpoch: this.log.lastEpoch(),
-        highWatermark: this.#highWatermark,
-        highWatermarkEpoch: this.#highWatermarkEpoch,
-      },
-    );
     const session = this.#host.followerSession(record.leader);
-    this.#role = { kind: 'follower', state, session, hasCaughtUp: false };
-    session.add(this);
+    const role = new FollowerRole(
+      this.#options.follower,
+      { log: this.log, underWay: this.#underWay, host: this.#roleHost, session },
+      { record, highWatermark: this.#highWatermark, highWatermarkEpoch: this.#highWatermarkEpoch },
+    );
+    this.#role = role;
+    role.begin();
   }
 
   #setHighWatermark(highWatermark: Offset, learnedUnder: LeaderEpoch): void {
@@ -341,10 +290,7 @@ export class Replica implements SendingReplica, FollowingReplica {
   leading(): LeaderState | Promise<LeaderState> {
     if (this.#role.kind === 'leader') return this.#role.state;
     if (!this.#mayLeadSoon()) throw new BrokerError(this.#refusal());
-    return this.#held().then(() => {
-      if (this.#role.kind !== 'leader') throw new BrokerError(this.#refusal());
-      return this.#role.state;
-    });
+    return this.#held().then(() => this.#leaderOrRefuse().state);
   }
 
   #refusal(): Fault {
@@ -357,7 +303,7 @@ export class Replica implements SendingReplica, FollowingReplica {
     const role = this.#role;
     if (role.kind === 'changing') return true;
     if (role.kind === 'idle') return this.#record !== null;
-    return role.kind === 'follower' && !role.session.isOpen;
+    return role.kind === 'follower' && !role.isStreamOpen;
   }
 
   /**
@@ -384,165 +330,59 @@ export class Replica implements SendingReplica, FollowingReplica {
    * itself is queued before this returns, unless leadership is not known yet.
    */
   produce(batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
-    if (this.#role.kind === 'leader') return this.#append(this.#role, batch, acks, timeoutMs);
+    if (this.#role.kind === 'leader') return this.#role.append(batch, acks, timeoutMs);
     const state = this.leading();
     assert(state instanceof Promise, 'a replica that leads was handled above');
-    return state.then(() => {
-      if (this.#role.kind !== 'leader') throw new BrokerError(this.#refusal());
-      return this.#append(this.#role, batch, acks, timeoutMs);
-    });
+    return state.then(() => this.#leaderOrRefuse().append(batch, acks, timeoutMs));
   }
 
-  async #append(role: LeaderRole, batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
-    const { state } = role;
-    const nowMs = this.#host.monotonicMs();
-    const refusal = refusalBeforeAppend(acks, state);
-    if (refusal) throw new BrokerError(refusal);
-    if (!state.mayAppend(nowMs, this.#host.controllerContactMs()))
-      throw new BrokerError({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: state.leaderEpoch });
-    const appended: AppendResult = await this.#track(this.log.appendAsLeader(batch, state.leaderEpoch));
-    const { baseOffset, logAppendTimeMs } = appended;
-    if (waitsForCommit(acks)) await this.#committed(role, offsetAfter(appended.lastOffset, 1), nowMs + timeoutMs);
-    return { baseOffset, logAppendTimeMs, logStartOffset: this.log.logStartOffset };
+  /**
+   * Appends one batch of a coordinator under acks=all: it has its offsets, written into `batch` itself, when this
+   * returns. Throws NOT_LEADER, NOT_ENOUGH_REPLICAS, STORAGE and the refusals of the log before anything is changed;
+   * nobody is held. It is committed once the high watermark has reached `endOffset` under the same leader epoch
+   * (`onProgress`).
+   */
+  appendAsCoordinator(batch: Buffer): CoordinatorAppend {
+    return this.#leaderOrRefuse().appendAsCoordinator(batch);
   }
 
-  #committed(role: LeaderRole, endOffset: Offset, deadlineMs: number): Promise<void> {
-    if (this.#role !== role) throw new BrokerError(this.#refusal());
-    if (endOffset <= role.state.highWatermark) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const complete = (fault: Fault | null): void => (fault ? reject(new BrokerError(fault)) : resolve());
-      role.waiters.add({ endOffset, deadlineMs, complete }, role.state.leaderEpoch, role.state.highWatermark);
-    });
-  }
-
-  #onAppended(logEndOffset: Offset): void {
-    const role = this.#role;
-    if (role.kind !== 'leader') return;
-    for (const { session, attachId } of role.attachments.values()) session.onAppended(attachId);
-    this.#carryOut(role, role.state.step({ kind: 'appended', logEndOffset }));
+  #leaderOrRefuse(): LeaderRole {
+    if (this.#role.kind !== 'leader') throw new BrokerError(this.#refusal());
+    return this.#role;
   }
 
   /** A follower asks to copy this partition; false where this broker has yet to learn of that leader epoch. */
   onAttach(session: LeaderSession, message: AttachMessage): boolean {
-    const role = this.#role;
+    if (this.#role.kind === 'leader') return this.#role.onAttach(session, message);
+    const { attachId, leaderEpoch } = message;
     const known = this.#record?.leaderEpoch ?? noLeaderEpoch;
-    if (role.kind !== 'leader') {
-      if (this.#isChanging || message.leaderEpoch > known) return false;
-      session.send({ kind: 'reject', attachId: message.attachId, reason: 'notLeader', leaderEpoch: known });
-      return true;
-    }
-    if (message.leaderEpoch > role.state.leaderEpoch) return false;
-    const actions = role.state.step({
-      kind: 'attachRequested',
-      streamId: session.streamId,
-      attachId: message.attachId,
-      follower: session.follower,
-      followerBrokerEpoch: session.followerEpoch,
-      leaderEpoch: message.leaderEpoch,
-      logEndOffset: message.logEndOffset,
-      lastEpoch: message.lastEpoch,
-      logStartOffset: this.log.logStartOffset,
-      nowMs: this.#host.monotonicMs(),
-    });
-    this.#carryOut(role, actions);
+    if (this.#isChanging || leaderEpoch > known) return false;
+    session.send({ kind: 'reject', attachId, reason: 'notLeader', leaderEpoch: known });
     return true;
   }
 
-  onAck(streamId: number, attachId: number, logEndOffset: Offset): void {
-    const role = this.#role;
-    if (role.kind !== 'leader') return;
-    const nowMs = this.#host.monotonicMs();
-    this.#carryOut(role, role.state.step({ kind: 'acked', streamId, attachId, logEndOffset, nowMs }));
-  }
-
-  onDetached(streamId: number, attachId: number): void {
-    const role = this.#role;
-    if (role.kind !== 'leader') return;
-    role.attachments.delete(streamId);
-    this.#carryOut(role, role.state.step({ kind: 'detached', streamId, attachId }));
-  }
-
   onLeaderStreamClosed(streamId: number): void {
-    const role = this.#role;
-    if (role.kind !== 'leader') return;
-    role.attachments.delete(streamId);
-    this.#carryOut(role, role.state.step({ kind: 'streamClosed', streamId }));
+    this.#leaderRole?.onStreamClosed(streamId);
   }
 
   onBrokersChanged(): void {
-    if (this.#role.kind === 'leader')
-      this.#carryOut(this.#role, this.#role.state.step({ kind: 'brokersChanged', nowMs: this.#host.monotonicMs() }));
+    this.#leaderRole?.onBrokersChanged();
   }
 
   /** Each leader epoch counts its proposals anew, so an answer is for one of the epoch it was sent under alone (I10). */
-  onIsrAnswered(
-    leaderEpoch: LeaderEpoch,
-    proposalId: number,
-    answer: 'ok' | 'ineligible' | 'notAttempted' | 'fenced' | 'lost',
-  ): void {
-    if (this.#role.kind !== 'leader' || this.#role.state.leaderEpoch !== leaderEpoch) return;
-    const { state } = this.#role;
-    this.#carryOut(
-      this.#role,
-      answer === 'lost'
-        ? state.step({ kind: 'isrRequestLost', proposalId })
-        : state.step({ kind: 'isrAnswered', proposalId, answer }),
-    );
+  onIsrAnswered(leaderEpoch: LeaderEpoch, proposalId: number, answer: IsrAnswer): void {
+    if (this.#leaderRole?.state.leaderEpoch === leaderEpoch) this.#leaderRole.onIsrAnswered(proposalId, answer);
   }
 
   onTick(nowMs: number): void {
-    const role = this.#role;
-    if (role.kind === 'leader') {
-      if (role.waiters.size > 0 && role.waiters.nextDeadlineMs <= nowMs) role.waiters.expire(nowMs, role.state);
-      this.#carryOut(role, role.state.step({ kind: 'ticked', nowMs }));
-    } else if (role.kind === 'follower') this.#follow(role, role.state.step({ kind: 'ticked', nowMs }), null);
+    if (this.#role.kind === 'leader' || this.#role.kind === 'follower') this.#role.onTick(nowMs);
   }
 
   onStalled(nowMs: number): void {
-    if (this.#role.kind === 'leader') this.#carryOut(this.#role, this.#role.state.step({ kind: 'stalled', nowMs }));
+    this.#leaderRole?.onStalled(nowMs);
   }
 
-  #carryOut(role: LeaderRole, actions: readonly LeaderAction[]): void {
-    for (const action of actions) {
-      switch (action.kind) {
-        case 'advanceHighWatermark':
-          this.#setHighWatermark(action.highWatermark, role.state.leaderEpoch);
-          role.waiters.onHighWatermark(action.highWatermark);
-          for (const { session } of role.attachments.values()) session.onOffsetsMoved();
-          break;
-        case 'proposeIsr':
-          this.#host.proposeIsr(this, action);
-          break;
-        case 'sendAttached': {
-          const { streamId, attachId, leaderEpochStartOffset, highWatermark, logStartOffset, nextOffset } = action;
-          const session = this.#host.leaderSession(streamId);
-          if (!session) break;
-          session.send({ kind: 'attached', attachId, leaderEpochStartOffset, highWatermark, logStartOffset });
-          // Behind our log start: the follower starts afresh and attaches again.
-          if (nextOffset < logStartOffset) break;
-          role.attachments.set(streamId, { session, attachId });
-          session.startSending(attachId, this, { nextOffset, highWatermark, logStartOffset });
-          break;
-        }
-        case 'sendDiverging': {
-          const { streamId, attachId, epoch, endOffset } = action;
-          this.#host.leaderSession(streamId)?.send({ kind: 'diverging', attachId, epoch, endOffset });
-          break;
-        }
-        case 'sendReject': {
-          const { streamId, attachId, reason, leaderEpoch } = action;
-          this.#host.leaderSession(streamId)?.send({ kind: 'reject', attachId, reason, leaderEpoch });
-          break;
-        }
-        default:
-          unreachable(action);
-      }
-    }
-  }
-
-  readForFollower(from: Offset, maxBytes: number): FollowerRead | Promise<FollowerRead> {
-    return this.log.read(from, { maxBytes, endOffset: this.log.logEndOffset, minOneBatch: true });
-  }
+  // ---------------------------------------------------------------------------------------------- reading
 
   /**
    * Whole batches from the one that contains `from`, below the high watermark. Between high watermark and log end:
@@ -565,153 +405,5 @@ export class Replica implements SendingReplica, FollowingReplica {
 
   #notifyProgress(): void {
     if (this.#progressListeners.size > 0) for (const listener of [...this.#progressListeners]) listener();
-  }
-
-  // ---------------------------------------------------------------------------------------------- as follower
-
-  onStreamOpened(): void {
-    if (this.#role.kind === 'follower') this.#follow(this.#role, this.#role.state.step({ kind: 'streamOpened' }), null);
-  }
-
-  onStreamClosed(): void {
-    if (this.#role.kind !== 'follower') return;
-    this.#follow(this.#role, this.#role.state.step({ kind: 'streamClosed' }), null);
-  }
-
-  onLeaderMessage(message: Exclude<LeaderMessage, { kind: 'helloAnswer' }>): void {
-    const role = this.#role;
-    if (role.kind !== 'follower') return;
-    const { state } = role;
-    const { attachId } = message;
-    switch (message.kind) {
-      case 'attached':
-        return this.#follow(role, state.step({ ...message, attachId }), null);
-      case 'diverging':
-        return this.#follow(role, state.step(message), null);
-      case 'reject':
-        return this.#follow(
-          role,
-          state.step({ kind: 'rejected', attachId, reason: message.reason, nowMs: this.#host.monotonicMs() }),
-          null,
-        );
-      case 'data':
-        return this.#onData(role, message);
-      default:
-        return unreachable(message);
-    }
-  }
-
-  #onData(role: FollowerRole, message: Extract<LeaderMessage, { kind: 'data' }>): void {
-    const { attachId, baseOffset, highWatermark, logStartOffset, batches } = message;
-    let endOffset = baseOffset;
-    let lastEpoch = noLeaderEpoch;
-    try {
-      for (const chunk of batches)
-        for (const batch of batchesOf(chunk)) {
-          endOffset = offsetAfter(lastOffsetOf(batch), 1);
-          lastEpoch = partitionLeaderEpochOf(batch);
-        }
-    } catch (error) {
-      this.#host.logger.error(
-        { err: error, topic: this.topic, partition: this.partition },
-        'the leader sent bytes that are no batches',
-      );
-      role.session.returnCredit(byteLengthOf(batches));
-      return;
-    }
-    const event = {
-      kind: 'dataArrived',
-      attachId,
-      baseOffset,
-      endOffset,
-      lastEpoch,
-      highWatermark,
-      logStartOffset,
-    } as const;
-    const actions = role.state.step(event);
-    if (!actions.some((action) => action.kind === 'append')) role.session.returnCredit(byteLengthOf(batches));
-    this.#follow(role, actions, batches);
-  }
-
-  #follow(role: FollowerRole, actions: readonly FollowerAction[], batches: readonly Buffer[] | null): void {
-    for (const action of actions) {
-      switch (action.kind) {
-        case 'dropEpochsFrom':
-          this.log.dropEpochsFrom(action.logEndOffset);
-          break;
-        case 'attach': {
-          const { attachId, leaderEpoch, logEndOffset, lastEpoch } = action;
-          const { topicId, partition } = this;
-          role.session.attach(this, {
-            kind: 'attach',
-            attachId,
-            topicId,
-            partition,
-            leaderEpoch,
-            logEndOffset,
-            lastEpoch,
-          });
-          break;
-        }
-        case 'detach':
-          role.session.detach(action.attachId);
-          break;
-        case 'append':
-          assert(batches !== null, 'an append answers data');
-          void this.#appendAsFollower(role, batches, action.endOffset);
-          break;
-        case 'truncateTo':
-          void this.#truncate(role, this.log.truncateTo(action.offset));
-          break;
-        case 'truncateFullyAndStartAt':
-          void this.#truncate(role, this.log.truncateFullyAndStartAt(action.offset));
-          break;
-        case 'ack':
-          role.session.ack(action.attachId, action.logEndOffset);
-          break;
-        case 'updateHighWatermark':
-          this.#setHighWatermark(action.highWatermark, action.leaderEpoch);
-          break;
-        case 'raiseLogStart':
-          this.log.raiseLogStart(action.logStartOffset);
-          break;
-        case 'quarantine':
-          this.#quarantine(action.reason);
-          break;
-        default:
-          unreachable(action);
-      }
-    }
-  }
-
-  /** Acks up to `endOffset` alone: what was written behind it meanwhile may not be as safe as it has to be yet. */
-  async #appendAsFollower(role: FollowerRole, batches: readonly Buffer[], endOffset: Offset): Promise<void> {
-    const bytes = byteLengthOf(batches);
-    try {
-      await this.#track(Promise.all(batches.map((chunk) => this.log.appendAsFollower(chunk, role.state.leaderEpoch))));
-      if (this.#role === role) this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: endOffset }), null);
-    } catch (error) {
-      if (this.#isClosed) return; // the log ended with the broker
-      this.#host.logger.error(
-        { err: error, topic: this.topic, partition: this.partition },
-        'batches of the leader were refused',
-      );
-      if (this.#role === role)
-        this.#follow(role, role.state.step({ kind: 'appendRefused', nowMs: this.#host.monotonicMs() }), null);
-    } finally {
-      role.session.returnCredit(bytes);
-    }
-  }
-
-  async #truncate(role: FollowerRole, work: Promise<void>): Promise<void> {
-    try {
-      await this.#track(work);
-      if (this.#role !== role) return;
-      const { logEndOffset } = this.log;
-      this.#follow(role, role.state.step({ kind: 'truncated', logEndOffset, lastEpoch: this.log.lastEpoch() }), null);
-      this.#host.onRoleChanged(this);
-    } catch (error) {
-      this.#goOffline(error);
-    }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * One partition on one broker: the driver of LeaderState and FollowerState in the simulated world. It does what
- * `src/replication/replica.ts` does, with a model of the log in place of files and without waiting for anything real.
+ * `replica.ts` and its roles do in `src/replication/`, with a model of the log in place of files and without waiting for anything real.
  */
 
 import { assert, unreachable } from '../../src/model/assert.ts';

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import { leaderEpoch } from '../../../src/model/brands.ts';
+import { BrokerError } from '../../../src/model/fault.ts';
+import { encodeBatch } from '../../../src/records/record-batch.ts';
+import { batchOf } from '../../support/log-harness.ts';
+import { diskError } from '../../support/memory-disk.ts';
+import { ackOf, attachOf, ManagerUnderTest } from './manager-fixture.ts';
+import { b1, b2 } from './partition-fixture.ts';
+
+const keyed = (key: string): Buffer =>
+  encodeBatch({ records: [{ key: Buffer.from(key), value: Buffer.from('v'), timestampMs: 1_700_000_000_000 }] });
+
+const refusalOf = async (work: () => unknown): Promise<string> => {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof BrokerError) return error.fault.code;
+    throw error;
+  }
+  return 'none';
+};
+
+describe('the append of a coordinator', () => {
+  test('has its offsets at once, and is committed by the whole ISR', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1, b2] }]);
+    const replica = under.replica();
+    const follower = under.followerStream(b2);
+    follower.say(attachOf(1));
+    const first = replica.appendAsCoordinator(keyed('a'));
+    const second = replica.appendAsCoordinator(keyed('b'));
+    assert.deepEqual([first.endOffset, second.endOffset], [1, 2]);
+    await Promise.all([first.written, second.written]);
+    assert.equal(replica.highWatermark, 0);
+    follower.say(ackOf(1, second.endOffset));
+    assert.equal(replica.highWatermark, 2);
+  });
+  test('is refused, with nothing changed, by a replica that does not lead', async () => {
+    const under = await ManagerUnderTest.start([{ leader: b2 }]);
+    assert.equal(await refusalOf(() => under.replica().appendAsCoordinator(keyed('a'))), 'NOT_LEADER');
+  });
+  test('is refused below min ISR', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1] }]);
+    const replica = under.replica();
+    assert.equal(await refusalOf(() => replica.appendAsCoordinator(keyed('a'))), 'NOT_ENOUGH_REPLICAS');
+    under.writeRecord({ isr: [b1, b2] });
+    assert.equal(replica.appendAsCoordinator(keyed('a')).endOffset, 1);
+  });
+  test('is refused by a leader that nobody answers', async () => {
+    const under = await ManagerUnderTest.start([{}]);
+    under.controllerContactMs = Number.NEGATIVE_INFINITY;
+    assert.equal(await refusalOf(() => under.replica().appendAsCoordinator(keyed('a'))), 'NOT_LEADER');
+  });
+  test('is refused without a key where the topic is compacted', async () => {
+    const cleanupPolicy = { compact: true, delete: false };
+    const under = await ManagerUnderTest.start([{}], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    assert.equal(await refusalOf(() => replica.appendAsCoordinator(batchOf(['no key']))), 'INVALID_RECORD');
+    assert.equal(replica.appendAsCoordinator(keyed('a')).endOffset, 1);
+  });
+  test('is refused later where the role ends before it is written', async () => {
+    const under = await ManagerUnderTest.start([{}]);
+    const { written } = under.replica().appendAsCoordinator(keyed('a'));
+    under.writeRecord({ leader: b2, leaderEpoch: leaderEpoch(6) });
+    assert.equal(await refusalOf(() => written), 'NOT_LEADER');
+  });
+  test('is refused later where the log fails', async () => {
+    const under = await ManagerUnderTest.start([{}]);
+    under.disk.fault = (operation) => (operation === 'write' ? diskError('EIO') : null);
+    const { written } = under.replica().appendAsCoordinator(keyed('a'));
+    assert.equal(await refusalOf(() => written), 'STORAGE');
+    assert.equal(await refusalOf(() => under.replica().appendAsCoordinator(keyed('b'))), 'STORAGE');
+    assert.equal(under.failures.length, 1);
+  });
+});
