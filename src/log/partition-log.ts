@@ -13,8 +13,8 @@
  * The queue also carries what must happen between two appends: epochs that have to be durable before their first batch
  * (I16), producer snapshots of a roll, and cuts.
  */
-import { dirname, join } from 'node:path';
-import type { Clock, Timer, Timers } from '../env/clock.ts';
+import { join } from 'node:path';
+import type { Clock, Timers } from '../env/clock.ts';
 import type { Disk, DiskFile } from '../env/disk.ts';
 import type { Logger } from '../env/logger.ts';
 import { assert } from '../model/assert.ts';
@@ -34,24 +34,24 @@ import {
 import { formatEpochs } from './checkpoint-file.ts';
 import type { EpochCache } from './epoch-cache.ts';
 import { checkedFollowerBatches } from './follower-batches.ts';
-import { defaultFlushMs, type LogConfig } from './log-config.ts';
-import { type LogRead, LogReader, type ReadLimits, segmentIndexOf, type TimestampOffset } from './log-reader.ts';
+import type { LogConfig } from './log-config.ts';
+import { LogProducers } from './log-producers.ts';
+import { type LogRead, LogReader, type ReadLimits, type TimestampOffset } from './log-reader.ts';
+import { LogSync } from './log-sync.ts';
 import {
   epochFileName,
-  listPartitionFiles,
-  metadataFileName,
   noPartitionFiles,
   openPartitionDirectory,
   writeDerivedFile,
   writeEpochs,
 } from './partition-files.ts';
-import { producerFilesOf } from './producer-snapshot.ts';
 import { firstOffsetOf, type ProducerBatch, type ProducerState } from './producer-state.ts';
-import { type LastStop, noteInto, type RecoveredLog, recoverLog, recoverProducers } from './recovery.ts';
+import { type LastStop, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
+import { beginAnew, cutSegments } from './segment-cut.ts';
 import { storageFault } from './storage-fault.ts';
 import { appendChunk, type PartitionTail, TailCache } from './tail-cache.ts';
-import { type BatchRun, type Waiter, WriteQueue } from './write-queue.ts';
+import { type BatchRun, WriteQueue } from './write-queue.ts';
 
 export type { LogConfig } from './log-config.ts';
 export type { LogRead, TimestampOffset } from './log-reader.ts';
@@ -120,27 +120,15 @@ export class PartitionLog {
   readonly #segments: Segment[];
   #config: LogConfig;
   #limits: BatchLimits;
-  #producers: ProducerState;
   #logStartOffset: Offset;
   #assignedEnd: Offset;
   #logEndOffset: Offset;
-  #recoveryPoint: Offset;
-  #producersSavedAt: number;
-  /** Full segments whose bytes and indexes may not be synced. */
-  readonly #unfinished = new Set<Segment>();
+  readonly #producers: LogProducers;
+  readonly #sync: LogSync;
   readonly #queue: WriteQueue;
   readonly #reader: LogReader;
   #isCutting = false;
-  #unsyncedRecords = 0;
-  #awaitingSync: Waiter[] = [];
-  #isSyncing = false;
-  #isNewDirectory: boolean;
   #hasEpochFile: boolean;
-  /** Names added to the directory, and how many of them are durable. */
-  #namesAdded = 0;
-  #namesSynced = 0;
-  #flushing: Promise<void> = Promise.resolve();
-  #flushTimer: Timer | null = null;
   #failure: unknown = null;
   #isClosed = false;
 
@@ -163,7 +151,7 @@ export class PartitionLog {
     );
     const log = new PartitionLog(options, modules, recovered, files === null);
     // What recovery kept must stay kept, and with it the knowledge of whose it is (I31).
-    if (files !== null && options.lastStop !== 'clean') await log.#syncNewDirectory();
+    if (files !== null && options.lastStop !== 'clean') await log.#sync.syncOwnDirectory();
     return log;
   }
 
@@ -179,16 +167,24 @@ export class PartitionLog {
     this.#segments = recovered.segments;
     this.#config = options.config;
     this.#limits = limitsOf(options.config);
-    this.#producers = recovered.producers;
-    this.#producersSavedAt = recovered.producersSavedAt;
+    this.#producers = new LogProducers(options.directory, recovered, () => this.#config, modules);
     this.#logStartOffset = recovered.logStartOffset;
     this.#assignedEnd = recovered.logEndOffset;
     this.#logEndOffset = recovered.logEndOffset;
-    // Recovery has synced what it kept; after a clean stop all was.
-    this.#recoveryPoint = recovered.logEndOffset;
-    this.#isNewDirectory = isNew;
     this.#hasEpochFile = !isNew;
-    if (isNew) this.#namesAdded++;
+    this.#sync = new LogSync(
+      {
+        directory: options.directory,
+        segments: this.#segments,
+        config: () => this.#config,
+        logEndOffset: () => this.#logEndOffset,
+        stopped: () => this.#stopped,
+        onFailed: (error) => this.#fail(error),
+      },
+      // Recovery has synced what it kept; after a clean stop all was.
+      { recoveryPoint: recovered.logEndOffset, isNewDirectory: isNew },
+      modules,
+    );
     this.#reader = new LogReader(this.#segments, () => this.#config);
     this.#queue = new WriteQueue({
       fileFor: (run) => this.#fileFor(run),
@@ -206,7 +202,7 @@ export class PartitionLog {
   }
   /** Synced up to here. */
   get recoveryPoint(): Offset {
-    return this.#recoveryPoint;
+    return this.#sync.recoveryPoint;
   }
   /** A write or a sync has failed: what the files hold is known only when the log is opened again. */
   get hasFailed(): boolean {
@@ -226,7 +222,7 @@ export class PartitionLog {
   }
   /** Idempotent producers as the assigned batches leave them; for tests, snapshots and DescribeProducers. */
   get producers(): ProducerState {
-    return this.#producers;
+    return this.#producers.state;
   }
   /** Where the log's oldest segment begins: above it, a log start offset needs no checkpoint of its own. */
   get firstSegmentOffset(): Offset {
@@ -265,7 +261,7 @@ export class PartitionLog {
     const nowMs = this.#modules.clock.wallMs();
     validateBatch(batch, this.#limits, options.origin, nowMs);
     if (header.producerIdOf(batch) >= 0) {
-      const known = this.#producers.check(batch, nowMs, this.#config.producerIdExpirationMs);
+      const known = this.#producers.check(batch, nowMs);
       if (known !== null) return { result: this.#resultOf(known), written: this.#asSafeAs(known) };
     }
     const stored = this.#inTopicCodec(batch);
@@ -306,7 +302,8 @@ export class PartitionLog {
   /** Resolves once the original is as safe as this log's configuration asks. */
   async #asSafeAs(known: ProducerBatch): Promise<void> {
     if (known.lastOffset >= this.#logEndOffset) await this.#queue.runTask(async () => {});
-    if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.#recoveryPoint) await this.#synced();
+    if (this.#config.flushPolicy === 'group-commit' && known.lastOffset >= this.recoveryPoint)
+      await this.#sync.synced();
   }
 
   /**
@@ -343,7 +340,7 @@ export class PartitionLog {
         if (run !== null && run.segment !== segment) run = null;
         const position = segment.noteAppend(batch, this.#config.indexIntervalBytes);
         this.#assignedEnd = segment.nextOffset;
-        noteInto(this.#producers, batch, nowMs);
+        this.#producers.note(batch, nowMs);
         const bytes = this.#tail.add(batch, baseOffset, this.#assignedEnd, byteLength);
         run ??= { segment, position, chunks: [], byteLength: 0, recordCount: 0, nextOffset: this.#assignedEnd };
         appendChunk(run.chunks, bytes);
@@ -368,12 +365,13 @@ export class PartitionLog {
     if (!active.shouldRoll(facts, this.#config, nowMs)) return active;
     if (open !== null) this.#queue.push({ ...open, waiter: null });
     active.noteFinalTimestamp();
-    this.#unfinished.add(active);
+    this.#sync.noteFull(active);
     const base = header.baseOffsetOf(batch);
     const fresh = new Segment(this.directory, base, nowMs, this.#modules.disk);
     fresh.becomeNew();
     this.#segments.push(fresh);
-    this.#saveProducersInQueue(base);
+    // State as it is now, that is before `base`; its files follow in the queue's order.
+    this.#queue.runTask(this.#producers.snapshotAt(base)).catch(() => {});
     return fresh;
   }
 
@@ -381,9 +379,9 @@ export class PartitionLog {
 
   async #fileFor({ segment, position }: BatchRun): Promise<DiskFile> {
     // A segment's name must not be durable before those of the segments in front of it: that would be a hole.
-    if (position === 0 && this.#segments.length > 1) await this.#syncNames();
+    if (position === 0 && this.#segments.length > 1) await this.#sync.syncNames();
     const { file, isNew } = await segment.fileForWriting();
-    if (isNew) this.#namesAdded++;
+    if (isNew) this.#sync.noteName();
     return file;
   }
 
@@ -391,130 +389,19 @@ export class PartitionLog {
     const last = written.at(-1);
     assert(last !== undefined && last.nextOffset > this.#logEndOffset, 'a write moves the log end on');
     this.#logEndOffset = last.nextOffset;
-    for (const item of written) this.#unsyncedRecords += item.recordCount;
-    const { flushPolicy, flushMessages } = this.#config;
-    const waitsForSync =
-      flushPolicy === 'group-commit' || (flushMessages !== null && this.#unsyncedRecords >= flushMessages);
-    if (waitsForSync) {
-      for (const { waiter } of written) if (waiter !== null) this.#awaitingSync.push(waiter);
-      void this.#syncForWaiters();
-    }
-    this.#scheduleFlush();
+    const waitsForSync = this.#sync.onWritten(written);
     this.onAppended?.(this.#logEndOffset);
     if (!waitsForSync) for (const { waiter } of written) waiter?.resolve();
   }
 
-  // Syncing
-
-  /** One fdatasync for all who wait for one; those who come meanwhile get the next. */
-  async #syncForWaiters(): Promise<void> {
-    if (this.#isSyncing) return;
-    this.#isSyncing = true;
-    try {
-      while (this.#awaitingSync.length > 0 && this.#stopped === null) {
-        const waiters = this.#awaitingSync;
-        this.#awaitingSync = [];
-        try {
-          await this.#serially(() => this.#syncWritten());
-        } catch (error) {
-          for (const waiter of waiters) waiter.reject(storageFault(error));
-          throw error;
-        }
-        for (const waiter of waiters) waiter.resolve();
-      }
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      this.#isSyncing = false;
-    }
-  }
-
-  #synced(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#stopped !== null) {
-        reject(storageFault(this.#stopped));
-        return;
-      }
-      this.#awaitingSync.push({ resolve, reject });
-      void this.#syncForWaiters();
-    });
-  }
-
-  /** Syncs, index files, cuts: one after another. */
-  #serially(work: () => Promise<void>): Promise<void> {
-    const run = this.#flushing.then(work);
-    this.#flushing = run.catch(() => {});
-    return run;
-  }
-
-  async #syncWritten(): Promise<void> {
-    if (this.#stopped !== null) throw storageFault(this.#stopped);
-    const end = this.#logEndOffset;
-    const records = this.#unsyncedRecords;
-    for (const segment of this.#unfinished) {
-      if (segment.nextOffset > end) break;
-      await segment.sync();
-      // From here on a recovery trusts its indexes, so they must be as durable as its records.
-      await segment.becomeInactive();
-      this.#unfinished.delete(segment);
-    }
-    if (end > this.#recoveryPoint)
-      for (const segment of this.#segments.slice(segmentIndexOf(this.#segments, this.#recoveryPoint))) {
-        if (segment.baseOffset >= end) break;
-        await segment.sync();
-      }
-    await this.#syncNames();
-    if (end > this.#recoveryPoint) this.#recoveryPoint = end;
-    this.#unsyncedRecords = Math.max(0, this.#unsyncedRecords - records);
-  }
-
-  async #syncNames(): Promise<void> {
-    if (this.#isNewDirectory) await this.#syncNewDirectory();
-    if (this.#namesSynced === this.#namesAdded) return;
-    const added = this.#namesAdded;
-    await this.#modules.disk.syncDirectory(this.directory);
-    this.#namesSynced = added;
-  }
-
-  /** A partition's first records are safe only with the directory that they lie in. */
-  async #syncNewDirectory(): Promise<void> {
-    const { disk } = this.#modules;
-    const metadata = await disk.open(join(this.directory, metadataFileName), 'r+');
-    try {
-      await metadata.sync();
-    } finally {
-      await metadata.close();
-    }
-    await disk.syncDirectory(dirname(this.directory));
-    this.#isNewDirectory = false;
-  }
-
-  #scheduleFlush(): void {
-    if (this.#flushTimer !== null || this.#isClosed) return;
-    this.#flushTimer = this.#modules.timers.setTimer(this.#config.flushMs ?? defaultFlushMs, () => {
-      this.#flushTimer = null;
-      this.flush().catch(() => {}); // `#fail` has told everybody
-    });
-  }
-
   /** Syncs what is written, then brings the index files up to it. Rejects with STORAGE, and then for good. */
-  async flush(): Promise<void> {
-    if (this.#stopped !== null) throw storageFault(this.#stopped);
-    try {
-      await this.#serially(async () => {
-        await this.#syncWritten();
-        await this.#segments.at(-1)?.persistIndexes();
-      });
-    } catch (error) {
-      this.#fail(error);
-      throw storageFault(error);
-    }
+  flush(): Promise<void> {
+    return this.#sync.flush();
   }
 
   #fail(error: unknown): void {
     if (this.#failure !== null || this.#isClosed) return;
     this.#failure = error;
-    this.#flushTimer?.cancel();
     this.#refuseWaiters(storageFault(error));
     this.#tail.clear();
     this.#modules.logger.error({ err: error, directory: this.directory }, 'the log has failed and is out of service');
@@ -523,9 +410,7 @@ export class PartitionLog {
 
   #refuseWaiters(fault: BrokerError): void {
     this.#queue.stop(fault);
-    const waiters = this.#awaitingSync;
-    this.#awaitingSync = [];
-    for (const waiter of waiters) waiter.reject(fault);
+    this.#sync.stop(fault);
   }
 
   #refuseUnlessOpen(): void {
@@ -621,16 +506,8 @@ export class PartitionLog {
     }
     await this.#cut(async () => {
       await this.#lowerRecoveryPoint(end);
-      for (let last = this.#segments.at(-1); last !== undefined; last = this.#segments.at(-1)) {
-        if (last.baseOffset < end || this.#segments.length === 1) break;
-        this.#segments.pop();
-        this.#unfinished.delete(last);
-        await last.deleteFiles();
-      }
-      const last = this.#segments.at(-1) as Segment;
-      this.#unfinished.delete(last);
-      const kept =
-        last.writtenBytes === 0 ? last.baseOffset : await last.truncateTo(end, this.#config.indexIntervalBytes);
+      const { indexIntervalBytes } = this.#config;
+      const kept = await cutSegments(this.#segments, end, indexIntervalBytes, (touched) => this.#sync.forget(touched));
       await this.#modules.disk.syncDirectory(this.directory);
       await this.#endAt(kept);
     });
@@ -640,17 +517,11 @@ export class PartitionLog {
   async truncateFullyAndStartAt(start: Offset): Promise<void> {
     this.#refuseUnlessOpen();
     await this.#cut(async () => {
-      const { disk, clock } = this.#modules;
       await this.#lowerRecoveryPoint(offsetZero);
-      this.#unfinished.clear();
-      for (const segment of this.#segments.splice(0).reverse()) await segment.deleteFiles();
-      const fresh = new Segment(this.directory, start, clock.wallMs(), disk);
-      fresh.becomeNew();
-      this.#segments.push(fresh);
-      // The empty file's name is what says where the log begins.
-      await fresh.fileForWriting();
-      if (this.#isNewDirectory) await this.#syncNewDirectory();
-      await disk.syncDirectory(this.directory);
+      for (const segment of this.#segments) this.#sync.forget(segment);
+      const nowMs = this.#modules.clock.wallMs();
+      await beginAnew(this.#segments, start, nowMs, { directory: this.directory, disk: this.#modules.disk });
+      await this.#sync.syncNamesAfterCut();
       this.epochs.clear();
       this.#logStartOffset = start;
       await this.#endAt(start);
@@ -661,7 +532,7 @@ export class PartitionLog {
     this.#isCutting = true;
     this.#reader.onCut();
     return this.#queue
-      .runTask(() => this.#serially(work))
+      .runTask(() => this.#sync.serially(work))
       .finally(() => {
         this.#isCutting = false;
       });
@@ -669,9 +540,7 @@ export class PartitionLog {
 
   /** A recovery point beyond the log's end would make the next recovery cry corruption. */
   async #lowerRecoveryPoint(end: Offset): Promise<void> {
-    if (this.#recoveryPoint <= end) return;
-    this.#recoveryPoint = end;
-    await this.onRecoveryPointLowered?.();
+    if (this.#sync.lowerRecoveryPoint(end)) await this.onRecoveryPointLowered?.();
   }
 
   async #endAt(end: Offset): Promise<void> {
@@ -680,47 +549,10 @@ export class PartitionLog {
     this.#assignedEnd = end;
     this.#logEndOffset = end;
     if (this.#logStartOffset > end) this.#logStartOffset = end;
-    this.#recoveryPoint = end;
-    this.#unsyncedRecords = 0;
+    this.#sync.onCut(end);
     this.epochs.truncateFromEnd(end);
     await writeEpochs(this.#modules.disk, this.directory, this.epochs.entries);
-    if (this.#producersSavedAt > end) this.#producersSavedAt = -1;
-    await this.#rebuildProducers(end);
-  }
-
-  async #rebuildProducers(end: Offset): Promise<void> {
-    const { disk, clock } = this.#modules;
-    const { producers, savedAt } = await recoverProducers(
-      this.#segments,
-      await listPartitionFiles(disk, this.directory),
-      end,
-      {
-        directory: this.directory,
-        indexIntervalBytes: this.#config.indexIntervalBytes,
-        producerIdExpirationMs: this.#config.producerIdExpirationMs,
-        nowMs: clock.wallMs(),
-      },
-      this.#modules,
-    );
-    this.#producers = producers;
-    this.#producersSavedAt = savedAt;
-  }
-
-  // Producer snapshots
-
-  /** State as it is now, that is before `at`; its files follow in the queue's order. */
-  #saveProducersInQueue(at: Offset): void {
-    const save = this.#producerFilesAt(at);
-    this.#queue.runTask(save).catch(() => {});
-  }
-
-  #producerFilesAt(at: Offset): () => Promise<void> {
-    this.#producers.expire(this.#modules.clock.wallMs(), this.#config.producerIdExpirationMs);
-    const write = producerFilesOf(this.#producers.entries, this.directory, at);
-    return async () => {
-      await write(this.#modules.disk);
-      this.#producersSavedAt = at;
-    };
+    await this.#producers.rebuild(this.#segments, end);
   }
 
   // The end
@@ -732,8 +564,7 @@ export class PartitionLog {
       await this.#queue.runTask(async () => {});
       this.#segments.at(-1)?.noteFinalTimestamp();
       await this.flush();
-      if (this.#producersSavedAt !== this.#logEndOffset && this.#logEndOffset > 0)
-        await this.#producerFilesAt(this.#logEndOffset)();
+      await this.#producers.saveAtEnd(this.#logEndOffset);
     }
     await this.release();
   }
@@ -746,13 +577,11 @@ export class PartitionLog {
   /** As `abandon`, and resolves when the files are closed. */
   async release(): Promise<void> {
     this.#isClosed = true;
-    this.#flushTimer?.cancel();
-    this.#flushTimer = null;
     this.#refuseWaiters(storageFault(new Error('the log is closed')));
     this.#tail.clear();
     // A descriptor that is closed under a running write may be another file's by the time it runs.
     await this.#queue.atRest();
-    await this.#flushing;
+    await this.#sync.atRest();
     for (const segment of this.#segments) await segment.close().catch(() => {});
   }
 }
