@@ -307,11 +307,11 @@ export class PartitionLog {
   }
 
   /**
-   * Appends batches of the leader byte for byte. Refuses, before anything is changed, bytes that are not whole batches
-   * with a right CRC that follow this log's end and one another (I25), and epochs that fall or exceed `maxLeaderEpoch`
-   * [KAFKA-18723]: CORRUPT_MESSAGE. Resolves when written.
+   * Appends batches of the leader byte for byte. Throws CORRUPT_MESSAGE, before anything is changed, for bytes that are
+   * not whole batches with a right CRC that follow this log's end and one another (I25), and for epochs that fall or
+   * exceed `maxLeaderEpoch` [KAFKA-18723]. Resolves when written; rejects with STORAGE.
    */
-  async appendAsFollower(batches: Buffer, maxLeaderEpoch: LeaderEpoch): Promise<void> {
+  appendAsFollower(batches: Buffer, maxLeaderEpoch: LeaderEpoch): Promise<void> {
     this.#refuseUnlessOpen();
     const all = checkedFollowerBatches(batches, {
       endOffset: this.#assignedEnd,
@@ -319,7 +319,7 @@ export class PartitionLog {
       maxLeaderEpoch,
       allowsGaps: this.#config.cleanupPolicy.compact,
     });
-    if (all.length > 0) await this.#enqueue(all, batches.length);
+    return all.length > 0 ? this.#enqueue(all, batches.length) : Promise.resolve();
   }
 
   /** Batches that have their offsets: all that they change, and their place in the queue. */
