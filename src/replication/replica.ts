@@ -171,7 +171,7 @@ export class Replica {
 
   /** This broker has no part in the partition any more, or is no longer registered: serve nothing. */
   resign(): void {
-    if (this.#role.kind === 'leader' || this.#role.kind === 'follower') this.#endRole({ kind: 'idle' });
+    this.#endRole({ kind: 'idle' });
     this.#target = null;
     this.#record = null;
   }
@@ -179,11 +179,11 @@ export class Replica {
   async #changeRole(): Promise<void> {
     this.#isChanging = true;
     try {
-      for (let record = this.#target; record !== null && !this.#isClosed; record = this.#target) {
+      for (let record = this.#target; record !== null; record = this.#target) {
         this.#target = null;
         this.#endRole({ kind: 'changing' });
         await this.#underWay.ended();
-        if (this.#target !== null || this.#isClosed) continue;
+        if (!this.#isChangingTo(record)) continue;
         if (record.leader === this.#options.leader.localId) await this.#becomeLeader(record);
         else if (record.leader !== noBroker) this.#becomeFollower(record);
         else this.#role = { kind: 'idle' };
@@ -194,6 +194,11 @@ export class Replica {
       this.#isChanging = false;
     }
     this.#notifyRole();
+  }
+
+  /** Asked after each await: meanwhile a newer record may have come, the broker resigned or stopped, the log failed. */
+  #isChangingTo(record: PartitionRecord): boolean {
+    return this.#role.kind === 'changing' && this.#record === record;
   }
 
   #notifyRole(): void {
@@ -215,7 +220,7 @@ export class Replica {
   async #becomeLeader(record: PartitionRecord): Promise<void> {
     const { log } = this;
     await log.startLeaderEpoch(record.leaderEpoch);
-    if (this.#isClosed || this.#role.kind !== 'changing') return;
+    if (!this.#isChangingTo(record)) return;
     const role = new LeaderRole(
       this.#options,
       { log, underWay: this.#underWay, host: this.#roleHost },
@@ -261,6 +266,7 @@ export class Replica {
   /** Stops serving; the log is closed by whoever opened it. */
   close(): void {
     this.#endRole({ kind: 'idle' });
+    this.#target = null;
     this.#isClosed = true;
     this.log.onAppended = null;
     this.log.onFailed = null;
