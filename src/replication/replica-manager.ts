@@ -19,6 +19,7 @@ import type { ClusterImage, TopicImage } from '../model/cluster-image.ts';
 import { BrokerError, type Fault } from '../model/fault.ts';
 import type { Endpoint, MetadataEntry } from '../model/metadata-schema.ts';
 import { partitionKey } from '../model/topic-partition.ts';
+import { EarlyAttaches } from './early-attaches.ts';
 import { FollowerSession } from './follower-session.ts';
 import type { IsrProposal } from './leader-role.ts';
 import { type AttachMessage, LeaderSession, type LeaderSessionHost } from './leader-session.ts';
@@ -95,8 +96,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   readonly #damaged = new Map<string, Fault>();
   readonly #leaderSessions = new Map<number, LeaderSession>();
   readonly #followerSessions = new Map<BrokerId, FollowerSession>();
-  /** Attach requests of leader epochs that this broker has yet to learn of, by stream and partition. */
-  readonly #earlyAttaches = new Map<string, { readonly session: LeaderSession; readonly message: AttachMessage }>();
+  readonly #earlyAttaches = new EarlyAttaches();
   #proposals: { readonly replica: Replica; readonly proposal: IsrProposal }[] = [];
   #image: ClusterImage;
   /** -1 until the controller has registered this start of the broker. */
@@ -236,7 +236,6 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
       else if (entry.kind === 'config' && entry.configKind === 'topic') this.#onTopicConfig(entry.name);
     }
     if (areBrokersChanged) this.#onBrokers();
-    if (this.#earlyAttaches.size > 0) this.#retryAttaches();
   }
 
   #onTopic(topicId: TopicId): void {
@@ -258,6 +257,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     if (replica) {
       if (!isMine || !record) this.#remove(replica);
       else if (this.#hasRoles) replica.applyRecord(record);
+      this.#retryAttaches(topicId, partition);
     } else if (isMine && record) this.#open(topic, partition, record.replicas.length);
   }
 
@@ -292,7 +292,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     const record = this.#image.partition(log.topicId, log.partition)?.record;
     if (!record?.replicas.includes(this.localId)) this.#remove(replica);
     else if (this.#hasRoles) replica.applyRecord(record);
-    this.#retryAttaches();
+    this.#retryAttaches(log.topicId, log.partition);
   }
 
   #remove(replica: Replica): void {
@@ -344,27 +344,28 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#leaderSessions.get(streamId);
   }
 
-  onSessionClosed(session: LeaderSession): void {
-    this.#leaderSessions.delete(session.streamId);
-    for (const [key, early] of this.#earlyAttaches) if (early.session === session) this.#earlyAttaches.delete(key);
+  onSessionClosed({ streamId }: LeaderSession): void {
+    this.#leaderSessions.delete(streamId);
+    this.#earlyAttaches.dropStream(streamId);
     if (this.#isStopped) return;
-    for (const replica of this.#replicas.values()) replica.onLeaderStreamClosed(session.streamId);
+    for (const replica of this.#replicas.values()) replica.onLeaderStreamClosed(streamId);
   }
 
   /** An attach for a leader epoch this broker has yet to learn of waits for metadata instead of being refused. */
   onAttach(session: LeaderSession, message: AttachMessage): void {
-    const key = `${session.streamId}:${partitionKey(message.topicId, message.partition)}`;
-    this.#earlyAttaches.delete(key);
+    this.#earlyAttaches.dropOlder(session, message);
     const replica = this.get(message.topicId, message.partition);
-    if (replica?.onAttach(session, message)) return;
-    this.#earlyAttaches.set(key, { session, message });
+    if (!replica?.onAttach(session, message)) this.#earlyAttaches.add({ session, message });
   }
 
-  #retryAttaches(): void {
-    for (const [key, { session, message }] of [...this.#earlyAttaches]) {
-      if (session.isClosed) this.#earlyAttaches.delete(key);
-      else this.onAttach(session, message);
-    }
+  onDetached(session: LeaderSession, attachId: number): void {
+    this.#earlyAttaches.drop(session.streamId, attachId);
+  }
+
+  /** A replica here has another role or knows a newer record. */
+  #retryAttaches(topicId: TopicId, partition: number): void {
+    for (const { session, message } of this.#earlyAttaches.take(partitionKey(topicId, partition)))
+      this.onAttach(session, message);
   }
 
   followerSession(leader: BrokerId): FollowerSession {
@@ -436,7 +437,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   }
 
   onRoleChanged(replica: Replica): void {
-    if (this.#earlyAttaches.size > 0) this.#retryAttaches();
+    this.#retryAttaches(replica.topicId, replica.partition);
     this.logger.debug(
       {
         topic: replica.topic,
