@@ -88,6 +88,7 @@ export class Replica {
   readonly #roleHost: LeaderRoleHost & FollowerRoleHost;
   readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
+  #progress = 0;
 
   constructor(
     options: ReplicaOptions,
@@ -135,6 +136,10 @@ export class Replica {
   }
   get logEndOffset(): Offset {
     return this.log.logEndOffset;
+  }
+  /** Counts what `onProgress` tells: who read before a listener was there sees by it whether something was missed. */
+  get progress(): number {
+    return this.#progress;
   }
   get isLeader(): boolean {
     return this.#role.kind === 'leader';
@@ -299,6 +304,11 @@ export class Replica {
     return this.#held().then(() => this.#leaderOrRefuse().state);
   }
 
+  /** The same, with nobody held: throws NOT_LEADER, STORAGE. */
+  leadingNow(): LeaderState {
+    return this.#leaderOrRefuse().state;
+  }
+
   #refusal(): Fault {
     return this.#role.kind === 'offline' ? { code: 'STORAGE', reason: this.#role.reason } : this.notLeader();
   }
@@ -410,6 +420,7 @@ export class Replica {
   }
 
   #notifyProgress(): void {
+    this.#progress++;
     if (this.#progressListeners.size > 0) for (const listener of [...this.#progressListeners]) listener();
   }
 }

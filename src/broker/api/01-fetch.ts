@@ -20,7 +20,10 @@ type PartitionAnswer = Item<Item<FetchResponseInput['responses']>['partitions']>
 /** What one partition gave in one round. */
 interface Fetched {
   readonly asked: FetchPartition;
+  /** null: there is nothing to wait for. */
   readonly replica: Replica | null;
+  /** Of the replica, before it was read. */
+  readonly progress: number;
   readonly byteLength: number;
   /** An error, a diverging epoch or a hint: answer at once. */
   readonly isUrgent: boolean;
@@ -62,7 +65,6 @@ const forgottenPartitions = (request: FetchRequest) =>
 function refused(
   services: BrokerServices,
   asked: FetchPartition,
-  replica: Replica | null,
   error: unknown,
   context: RequestContext,
   hints: Map<number, ClientNode>,
@@ -73,7 +75,8 @@ function refused(
   if (hint) hints.set(hint.node.nodeId, hint.node);
   return {
     asked,
-    replica,
+    replica: null,
+    progress: 0,
     byteLength: 0,
     isUrgent: true,
     highWatermark: -1,
@@ -104,6 +107,17 @@ function replicaFor(services: BrokerServices, asked: FetchPartition, version: nu
   return found instanceof Promise ? found.then(present) : present(found);
 }
 
+/** The replica once it leads; a promise where its log is being opened, or where it is not known yet who leads. */
+function leaderFor(services: BrokerServices, asked: FetchPartition, version: number): Replica | Promise<Replica> {
+  const found = replicaFor(services, asked, version);
+  const whenLeading = (replica: Replica): Replica | Promise<Replica> => {
+    replica.checkLeaderEpoch(asked.currentLeaderEpoch);
+    const leading = replica.leading();
+    return leading instanceof Promise ? leading.then(() => replica) : replica;
+  };
+  return found instanceof Promise ? found.then(whenLeading) : whenLeading(found);
+}
+
 /** KIP-320: the log has no such (epoch, offset), so what the client read up to there is not what is here. */
 function divergence(
   replica: Replica,
@@ -119,30 +133,27 @@ function divergence(
 async function fetchOne(
   services: BrokerServices,
   asked: FetchPartition,
+  leader: Replica | Promise<Replica>,
   limits: Limits,
   room: number,
   isFirst: boolean,
   context: RequestContext,
   hints: Map<number, ClientNode>,
 ): Promise<Fetched> {
-  let replica: Replica | null = null;
   try {
-    const found = replicaFor(services, asked, context.version);
-    replica = found instanceof Promise ? await found : found;
+    const replica = leader instanceof Promise ? await leader : leader;
+    // While others were waited for the role may have changed.
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
-    const leading = replica.leading();
-    if (leading instanceof Promise) {
-      await leading;
-      replica.checkLeaderEpoch(asked.currentLeaderEpoch);
-    }
-    const from = asked.fetchOffset < 0n ? badOffset(replica, asked.fetchOffset) : offset(asked.fetchOffset);
+    replica.leadingNow();
+    const from = offsetIn(replica, asked.fetchOffset);
     const diverging = divergence(replica, asked, from);
-    const { highWatermark, logStartOffset } = replica;
+    const { highWatermark, logStartOffset, progress } = replica;
     const reading = diverging ? null : replica.readForConsumer(from, Math.min(asked.maxBytes, room), isFirst);
     const read = reading instanceof Promise ? await reading : reading;
     return {
       asked,
       replica,
+      progress,
       byteLength: read?.byteLength ?? 0,
       isUrgent: diverging !== null,
       highWatermark,
@@ -159,13 +170,36 @@ async function fetchOne(
       },
     };
   } catch (error) {
-    return refused(services, asked, replica, error, context, hints);
+    return refused(services, asked, error, context, hints);
   }
 }
 
-function badOffset(replica: Replica, asked: bigint): never {
-  const { logStartOffset, logEndOffset } = replica;
+/** Whatever 64 bits a client sends: what cannot be an offset is out of range. */
+function offsetIn({ logStartOffset, logEndOffset }: Replica, asked: bigint): Offset {
+  if (asked >= 0n && asked <= Number.MAX_SAFE_INTEGER) return offset(asked);
   throw new BrokerError({ code: 'OFFSET_OUT_OF_RANGE', asked: Number(asked) as Offset, logStartOffset, logEndOffset });
+}
+
+interface Asked {
+  readonly partition: FetchPartition;
+  readonly leader: Replica | Promise<Replica>;
+}
+
+/** Asked for all at once, so that all whose leader is not known yet are waited for together. */
+async function withLeaders(
+  services: BrokerServices,
+  partitions: readonly FetchPartition[],
+  version: number,
+): Promise<Asked[]> {
+  const all = partitions.map((partition): Asked => {
+    try {
+      return { partition, leader: leaderFor(services, partition, version) };
+    } catch (error) {
+      return { partition, leader: Promise.reject(error) };
+    }
+  });
+  if (all.some(({ leader }) => leader instanceof Promise)) await Promise.allSettled(all.map(({ leader }) => leader));
+  return all;
 }
 
 /** One round over all partitions. The first batch found may exceed the limits, so that it cannot stall a consumer. */
@@ -178,10 +212,11 @@ async function fetchAll(
 ): Promise<Fetched[]> {
   const all: Fetched[] = [];
   let bytes = 0;
-  for (const partition of asked) {
+  for (const { partition, leader } of await withLeaders(services, asked, context.version)) {
     const fetched = await fetchOne(
       services,
       partition,
+      leader,
       limits,
       Math.max(0, limits.maxBytes - bytes),
       bytes === 0,
@@ -210,6 +245,8 @@ function news(
   waitMs: number,
   context: RequestContext,
 ): Promise<void> {
+  // What came while other partitions were read has told nobody.
+  if (all.some(({ replica, progress }) => replica !== null && replica.progress !== progress)) return Promise.resolve();
   return new Promise((resolve) => {
     const undo: (() => void)[] = [];
     const finish = (): void => {
