@@ -21,7 +21,7 @@ import type { Logger } from '../env/logger.ts';
 import { type Address, formatAddress, type Listener, type Network } from '../env/network.ts';
 import type { Random } from '../env/random.ts';
 import type { SocketListener } from '../env/socket-listener.ts';
-import { LogDirectory } from '../log/log-directory.ts';
+import { LogDirectory, LogDirectoryError } from '../log/log-directory.ts';
 import { type BrokerId, brokerId, revision } from '../model/brands.ts';
 import type { BrokerConfig } from '../model/config/broker-config.ts';
 import { ConfigError } from '../model/config/config-key.ts';
@@ -183,6 +183,8 @@ class Broker implements RunningBroker {
   /** Ends before the doors close. */
   #core: Part | null = null;
   #ending: Promise<void> | null = null;
+  /** Rejects when this broker has failed by itself. */
+  readonly #failure = Promise.withResolvers<never>();
   #health: Health = { sickness: null, unreadiness: 'starting' };
 
   private constructor(config: BrokerConfig, modules: BrokerModules) {
@@ -190,6 +192,8 @@ class Broker implements RunningBroker {
     this.id = brokerId(config.values['node.id']);
     this.#modules = modules;
     this.#logger = modules.logger.child({ broker: this.id });
+    // Only a start waits for it; later the listeners are told.
+    this.#failure.promise.catch(() => {});
   }
 
   static async start(config: BrokerConfig, modules: BrokerModules): Promise<Broker> {
@@ -336,12 +340,12 @@ class Broker implements RunningBroker {
     };
 
     runner.start();
-    await replicas.start();
-    const registered = await agent.start();
-    await directory.noteRegistered();
+    await this.#unlessFailed(replicas.start());
+    const registered = await this.#unlessFailed(agent.start());
+    await this.#unlessFailed(directory.noteRegistered());
     replicas.onRegistered(registered.brokerEpoch);
     reportCaughtUp();
-    await this.#becomeActive(agent);
+    await this.#unlessFailed(this.#becomeActive(agent));
     const producerIds = new ProducerIds({ store });
     services.resolve({
       localId: this.id,
@@ -366,6 +370,11 @@ class Broker implements RunningBroker {
       this.#health = { ...this.#health, unreadiness: state === 'active' ? null : `this broker is ${state}` };
     });
     logger.info({ endpoints: this.endpoints, clusterId, brokerEpoch: registered.brokerEpoch }, 'broker started');
+  }
+
+  /** What the start waits for, or why this broker has failed meanwhile: what it waits for would never come. */
+  #unlessFailed<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([this.#failure.promise, work]);
   }
 
   #becomeActive(agent: BrokerAgent): Promise<void> {
@@ -485,6 +494,7 @@ class Broker implements RunningBroker {
     if (this.#ending) return;
     this.#logger.error({ reason }, 'this broker ends');
     this.#health = { sickness: reason, unreadiness: reason };
+    this.#failure.reject(new LogDirectoryError('FAILED', reason));
     void this.kill().then(() => {
       for (const listener of this.#endListeners) listener(reason);
     });

@@ -38,7 +38,9 @@ export type LogDirectoryProblem =
   /** The metadata store knows less than this broker has seen: an old backup. */
   | 'STORE_BEHIND'
   /** A file at the root that cannot be made again is damaged. */
-  | 'DAMAGED';
+  | 'DAMAGED'
+  /** A log cannot be opened, or a write or a sync has failed. */
+  | 'FAILED';
 
 /** The broker must not start on this directory; the message tells the operator why. */
 export class LogDirectoryError extends Error {
@@ -221,7 +223,10 @@ export class LogDirectory {
     return this.#inTurn(name, async () => {
       await this.#takeSlot();
       try {
+        this.#refuseWhenEnded();
         const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
+        if (this.#isEnded) await log.release();
+        this.#refuseWhenEnded();
         log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
         this.#logs.set(partitionKey(topicId, partition), log);
         this.#holders.set(name, log);
@@ -230,6 +235,10 @@ export class LogDirectory {
         this.#giveSlot();
       }
     });
+  }
+
+  #refuseWhenEnded(): void {
+    if (this.#isEnded) throw new LogDirectoryError('FAILED', `${this.path} is closed`);
   }
 
   /** What is done with one directory is done one after the other: the name of a deleted topic may be used again at once. */
@@ -465,6 +474,8 @@ export class LogDirectory {
     this.#revisionTimer?.cancel();
     for (const timer of this.#timers) timer.cancel();
     this.#timers = [];
+    // A recovery under way may cut files: nobody else may have the directory before it is over.
+    await Promise.all(this.#turns.values());
     await Promise.all([...this.#logs.values()].map((log) => log.release()));
     await this.#lock.release();
   }

@@ -274,6 +274,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
 
   /** A damaged log stays as it is, and this partition out of service here; any other failure is the directory's. */
   #onOpenFailed(topic: string, partition: number, key: string, error: unknown): void {
+    if (this.#isStopped) return; // the directory is closed
     this.logger.error({ err: error, topic, partition }, 'the log of a partition cannot be opened');
     if (error instanceof BrokerError && error.fault.code === 'SEGMENT_CORRUPT') this.#damaged.set(key, error.fault);
     else this.#modules.onLogFailed(error);

@@ -288,3 +288,18 @@ test('thousands of logs are opened a few at a time, and closing leaves no file o
   await directory.close(brokerEpoch);
   expect(world.disk.openFiles).toBe(0);
 });
+
+test('a log that is being opened when all ends is closed, and only then may another have the directory', async () => {
+  const world = new World();
+  const directory = await world.joined();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.disk.delay = () => promise;
+  const opening = problemOf(opened(directory));
+  const abandoning = directory.abandon();
+  expect(await problemOf(world.open())).toBe('LOCKED');
+  resolve();
+  expect(await opening).toBe('FAILED');
+  await abandoning;
+  expect(world.disk.openFiles).toBe(0);
+  await (await world.open()).abandon();
+});
