@@ -35,6 +35,8 @@ import type {
   ReplicationStreamHandler,
 } from '../replication/replication-channel.ts';
 import type { FollowerMessage, LeaderMessage } from '../replication/replication-messages.ts';
+import { AnswerMemory } from './answer-memory.ts';
+import { BufferPool, bufferPoolBytes } from './buffer-pool.ts';
 import { ClientListener } from './client-listener.ts';
 import { DirectoryLogs } from './directory-logs.ts';
 import { advertisedEndpoints, advertisedPeer, httpAddress, listenersOf, peerAddress } from './endpoints.ts';
@@ -63,6 +65,8 @@ export interface BrokerModules extends BrokerEnvironment {
   readonly store?: MetadataStore;
   /** No other broker can join: nothing of gRPC is loaded. */
   readonly isAlone?: boolean;
+  /** Given where several brokers share a process, and by tests. */
+  readonly bufferPool?: BufferPool;
 }
 
 export interface RunningBroker {
@@ -356,6 +360,10 @@ class Broker implements RunningBroker {
       fetchSessions: new FetchSessions(
         { slots: config.values['max.incremental.fetch.session.cache.slots'] },
         { random },
+      ),
+      answerMemory: new AnswerMemory(
+        config.values['cordwood.answer.memory.bytes'],
+        this.#modules.bufferPool ?? new BufferPool(bufferPoolBytes),
       ),
       clock,
       timers,

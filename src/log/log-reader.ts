@@ -4,24 +4,17 @@ import * as header from '../records/batch-header.ts';
 import { recordsOf } from '../records/record-batch.ts';
 import { unpackLimit } from '../records/validate-batch.ts';
 import type { LogConfig } from './log-config.ts';
+import type { ReadLimits } from './read-limits.ts';
 import type { Segment } from './segment.ts';
 
 export interface LogRead {
-  /** Whole batches, back to back, as views that stay as they are. */
+  /** Whole batches, back to back, as views that stay as they are; where the read was given buffers, until those go back. */
   readonly chunks: Buffer[];
   readonly byteLength: number;
   /** Of the first batch; absent when there is none. */
   readonly baseOffset?: Offset;
   /** Where to read on. */
   readonly nextOffset: Offset;
-}
-
-export interface ReadLimits {
-  readonly maxBytes: number;
-  /** Exclusive; batches that end beyond it are left out. */
-  readonly endOffset: Offset;
-  /** The first batch is given even if it is larger than `maxBytes`. */
-  readonly minOneBatch: boolean;
 }
 
 export interface TimestampOffset {

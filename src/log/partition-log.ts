@@ -36,7 +36,7 @@ import type { EpochCache } from './epoch-cache.ts';
 import { checkedFollowerBatches } from './follower-batches.ts';
 import type { LogConfig } from './log-config.ts';
 import { LogProducers } from './log-producers.ts';
-import { type LogRead, LogReader, type ReadLimits, type TimestampOffset } from './log-reader.ts';
+import { type LogRead, LogReader, type TimestampOffset } from './log-reader.ts';
 import { LogSync } from './log-sync.ts';
 import {
   epochFileName,
@@ -46,6 +46,7 @@ import {
   writeEpochs,
 } from './partition-files.ts';
 import { firstOffsetOf, type ProducerBatch, type ProducerState } from './producer-state.ts';
+import type { ReadLimits } from './read-limits.ts';
 import { type LastStop, type RecoveredLog, recoverLog } from './recovery.ts';
 import { Segment } from './segment.ts';
 import { beginAnew, cutSegments } from './segment-cut.ts';
@@ -56,6 +57,7 @@ import { type BatchRun, WriteQueue } from './write-queue.ts';
 export type { LogConfig } from './log-config.ts';
 export type { LogRead, TimestampOffset } from './log-reader.ts';
 export { ForeignDirectoryError } from './partition-files.ts';
+export type { ReadBuffers } from './read-limits.ts';
 export type { LastStop } from './recovery.ts';
 
 export interface AppendResult {

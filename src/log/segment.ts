@@ -12,6 +12,7 @@ import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
 import { type ScanEnd, scanBatches, type Visit } from './batch-scanner.ts';
 import { OffsetIndex, type OffsetIndexRow } from './offset-index.ts';
+import { plainBuffers, type ReadBuffers, type ReadLimits } from './read-limits.ts';
 import { TimeIndex } from './time-index.ts';
 
 export interface SegmentLimits {
@@ -376,7 +377,7 @@ export class Segment {
    */
   async read(
     from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
+    limits: ReadLimits,
     knownPosition: number | null,
     indexIntervalBytes: number,
   ): Promise<SegmentRead> {
@@ -388,7 +389,7 @@ export class Segment {
       // What is skipped before `from` comes on top, so that the answer can be as large as asked.
       const slack = knownPosition === null ? indexIntervalBytes + header.batchHeaderBytes : 0;
       const wanted = Math.max(limits.maxBytes, limits.minOneBatch ? header.batchHeaderBytes : 0) + slack;
-      const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, this.#writtenBytes - start));
+      const buffer = (limits.buffers ?? plainBuffers).take(Math.min(wanted, this.#writtenBytes - start));
       const length = await file.read(buffer, 0, buffer.length, start);
       return await this.#select(file, buffer.subarray(0, length), start, from, limits);
     } finally {
@@ -396,13 +397,7 @@ export class Segment {
     }
   }
 
-  async #select(
-    file: DiskFile,
-    bytes: Buffer,
-    start: number,
-    from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
-  ): Promise<SegmentRead> {
+  async #select(file: DiskFile, bytes: Buffer, start: number, from: Offset, limits: ReadLimits): Promise<SegmentRead> {
     let at = 0;
     let first = -1;
     let baseOffset: Offset | null = null;
@@ -427,7 +422,7 @@ export class Segment {
       if (!isAllowed) break;
       if (batchBytes > left) {
         if (first >= 0) break;
-        return this.#readOneBatch(file, start + at, batchBytes);
+        return this.#readOneBatch(file, start + at, batchBytes, limits.buffers ?? plainBuffers);
       }
       if (first < 0) {
         first = at;
@@ -451,22 +446,23 @@ export class Segment {
   }
 
   /** The wanted batch lies beyond what was read. */
-  async #readOn(
-    file: DiskFile,
-    position: number,
-    from: Offset,
-    limits: { readonly maxBytes: number; readonly endOffset: Offset; readonly minOneBatch: boolean },
-  ): Promise<SegmentRead> {
+  async #readOn(file: DiskFile, position: number, from: Offset, limits: ReadLimits): Promise<SegmentRead> {
     const left = this.#writtenBytes - position;
     if (left <= 0) return { bytes: noBytes, baseOffset: null, nextOffset: from, nextPosition: position };
-    const buffer = Buffer.allocUnsafeSlow(Math.min(left, Math.max(limits.maxBytes, header.batchHeaderBytes)));
+    const bytes = Math.min(left, Math.max(limits.maxBytes, header.batchHeaderBytes));
+    const buffer = (limits.buffers ?? plainBuffers).take(bytes);
     const length = await file.read(buffer, 0, buffer.length, position);
     if (length < buffer.length) throw this.#corrupt(position, 'the file is shorter than it was');
     return this.#select(file, buffer, position, from, limits);
   }
 
-  async #readOneBatch(file: DiskFile, position: number, batchBytes: number): Promise<SegmentRead> {
-    const bytes = Buffer.allocUnsafeSlow(batchBytes);
+  async #readOneBatch(
+    file: DiskFile,
+    position: number,
+    batchBytes: number,
+    buffers: ReadBuffers,
+  ): Promise<SegmentRead> {
+    const bytes = buffers.take(batchBytes);
     if ((await file.read(bytes, 0, batchBytes, position)) < batchBytes)
       throw this.#corrupt(position, 'the file is shorter than it was');
     return {

@@ -10,7 +10,7 @@
 
 import type { Timers } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
-import type { LogRead, PartitionLog } from '../log/partition-log.ts';
+import type { LogRead, PartitionLog, ReadBuffers } from '../log/partition-log.ts';
 import { assert } from '../model/assert.ts';
 import {
   type BrokerId,
@@ -402,15 +402,20 @@ export class Replica {
 
   /**
    * Whole batches from the one that contains `from`, below the high watermark. Between high watermark and log end:
-   * nothing, and no error (I12). Throws OFFSET_OUT_OF_RANGE.
+   * nothing, and no error (I12). Throws OFFSET_OUT_OF_RANGE. What comes from the disk lies in `buffers`, where given.
    */
-  readForConsumer(from: Offset, maxBytes: number, minOneBatch: boolean): LogRead | Promise<LogRead> {
+  readForConsumer(
+    from: Offset,
+    maxBytes: number,
+    minOneBatch: boolean,
+    buffers?: ReadBuffers,
+  ): LogRead | Promise<LogRead> {
     const { logStartOffset, logEndOffset } = this.log;
     if (from < logStartOffset || from > logEndOffset)
       throw new BrokerError({ code: 'OFFSET_OUT_OF_RANGE', asked: from, logStartOffset, logEndOffset });
     const endOffset = this.#highWatermark;
     if (from >= endOffset) return { chunks: [], byteLength: 0, nextOffset: from };
-    return this.log.read(from, { maxBytes, endOffset, minOneBatch });
+    return this.log.read(from, { maxBytes, endOffset, minOneBatch, ...(buffers && { buffers }) });
   }
 
   /** `listener` runs after each move of the high watermark or change of role, until the returned function is called. */

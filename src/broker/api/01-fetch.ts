@@ -9,6 +9,7 @@ import { BrokerError, type Fault } from '../../model/fault.ts';
 import type { Replica } from '../../replication/replica.ts';
 import type { Item } from '../../wire/field.ts';
 import { type FetchRequest, type FetchResponseInput, fetchApi } from '../../wire/messages/01-fetch.ts';
+import type { AnswerLease } from '../answer-memory.ts';
 import { type ClientNode, isFault, leaderHint, topicOf } from '../cluster-view.ts';
 import type { FetchContext, FetchPartition } from '../fetch-sessions.ts';
 import { errorCodeOf, faultOf, fetchErrorCode, unknownServerError } from '../kafka-errors.ts';
@@ -36,6 +37,15 @@ interface Limits {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly isReadCommitted: boolean;
+  /** What the answer's bytes are read into, and how many more it may hold. */
+  readonly memory: AnswerLease;
+}
+
+/** What all partitions gave in one round. */
+interface Round {
+  readonly all: readonly Fetched[];
+  /** Answer now: there is as much as was asked for, or as memory allows, or an error. */
+  readonly isEnough: boolean;
 }
 
 const usesTopicIds = (version: number): boolean => version >= 13;
@@ -148,7 +158,7 @@ async function fetchOne(
     const from = offsetIn(replica, asked.fetchOffset);
     const diverging = divergence(replica, asked, from);
     const { highWatermark, logStartOffset, progress } = replica;
-    const reading = diverging ? null : replica.readForConsumer(from, Math.min(asked.maxBytes, room), isFirst);
+    const reading = diverging ? null : replica.readForConsumer(from, room, isFirst, limits.memory);
     const read = reading instanceof Promise ? await reading : reading;
     return {
       asked,
@@ -209,34 +219,23 @@ async function fetchAll(
   limits: Limits,
   context: RequestContext,
   hints: Map<number, ClientNode>,
-): Promise<Fetched[]> {
+): Promise<Round> {
+  const { memory, maxBytes } = limits;
+  // Nobody waits for more than may be given. Half of the memory: batches seldom fill all of it.
+  const minBytes = Math.min(limits.minBytes, maxBytes, memory.room / 2);
   const all: Fetched[] = [];
   let bytes = 0;
+  let isUrgent = false;
   for (const { partition, leader } of await withLeaders(services, asked, context.version)) {
-    const fetched = await fetchOne(
-      services,
-      partition,
-      leader,
-      limits,
-      Math.max(0, limits.maxBytes - bytes),
-      bytes === 0,
-      context,
-      hints,
-    );
+    const room = Math.max(0, Math.min(partition.maxBytes, maxBytes - bytes, memory.room));
+    const fetched = await fetchOne(services, partition, leader, limits, room, bytes === 0, context, hints);
     bytes += fetched.byteLength;
+    memory.holdAtLeast(bytes);
+    isUrgent ||= fetched.isUrgent;
     all.push(fetched);
   }
-  return all;
+  return { all, isEnough: isUrgent || bytes >= minBytes };
 }
-
-const isEnough = (all: readonly Fetched[], limits: Limits): boolean => {
-  let bytes = 0;
-  for (const one of all) {
-    if (one.isUrgent) return true;
-    bytes += one.byteLength;
-  }
-  return bytes >= limits.minBytes;
-};
 
 /** Fulfilled when one of the partitions has news, at the deadline, or when the client is gone. */
 function news(
@@ -267,21 +266,22 @@ async function fetchUntilEnough(
   maxWaitMs: number,
   context: RequestContext,
   hints: Map<number, ClientNode>,
-): Promise<Fetched[]> {
+): Promise<readonly Fetched[]> {
   const deadlineMs = services.clock.monotonicMs() + maxWaitMs;
   let isGone = false;
   const stopWatching = context.onDisconnect(() => {
     isGone = true;
   });
-  let all = await fetchAll(services, plan.partitions, limits, context, hints);
-  while (!isGone && plan.partitions.length > 0 && !isEnough(all, limits)) {
+  let round = await fetchAll(services, plan.partitions, limits, context, hints);
+  while (!isGone && plan.partitions.length > 0 && !round.isEnough) {
     const waitMs = deadlineMs - services.clock.monotonicMs();
     if (waitMs <= 0) break;
-    await news(services, all, waitMs, context);
-    all = await fetchAll(services, plan.partitions, limits, context, hints);
+    limits.memory.reset(); // who waits holds nothing
+    await news(services, round.all, waitMs, context);
+    round = await fetchAll(services, plan.partitions, limits, context, hints);
   }
   stopWatching();
-  return all;
+  return round.all;
 }
 
 function answerOf(
@@ -326,7 +326,10 @@ export const fetch = serve(fetchApi, async (services, request, context) => {
     const fault: Fault | null = faultOf(error, services.logger);
     return { errorCode: fault ? errorCodeOf(fault) : unknownServerError, responses: [] };
   }
+  const memory = services.answerMemory.lease();
+  context.onAnswerGone(() => memory.release());
   const limits: Limits = {
+    memory,
     minBytes: request.minBytes,
     maxBytes: Math.min(Math.max(request.maxBytes, 0), services.config.values['fetch.max.bytes']),
     isReadCommitted: request.isolationLevel === 1,

@@ -140,6 +140,13 @@ const keysOfTheBroker = {
     min: 1,
     doc: 'Bytes of requests held in memory at once; above it no more are read from clients.',
   },
+  'cordwood.answer.memory.bytes': {
+    name: 'cordwood.answer.memory.bytes',
+    type: 'long',
+    default: 268_435_456,
+    min: 1,
+    doc: 'Bytes of answers to fetches held in memory at once; the nearer to it, the smaller are the next answers.',
+  },
   'connections.max.idle.ms': {
     name: 'connections.max.idle.ms',
     type: 'long',

@@ -1,5 +1,7 @@
 /** What API handlers are given, over the replicas of broker 1. Requests and answers pass through their bytes. */
 import assert from 'node:assert/strict';
+import { AnswerMemory } from '../../../src/broker/answer-memory.ts';
+import { BufferPool } from '../../../src/broker/buffer-pool.ts';
 import { FetchSessions } from '../../../src/broker/fetch-sessions.ts';
 import { MetadataWatch } from '../../../src/broker/metadata-watch.ts';
 import type { BrokerServices, ServedApi } from '../../../src/broker/services.ts';
@@ -34,6 +36,7 @@ export class ServicesUnderTest {
       config: loadBrokerConfig({}),
       replicas: manager,
       metadata: new MetadataWatch({ timers: time }),
+      answerMemory: new AnswerMemory(1 << 28, new BufferPool(1 << 25)),
       fetchSessions: new FetchSessions({ slots: 10 }, { random }),
       clock: time,
       timers: time,
@@ -59,10 +62,19 @@ export class ServicesUnderTest {
     const header = { correlationId: 1, clientId: null };
     const frame = Buffer.concat(encodeRequest(api, version, header, body).chunks).subarray(sizeBytes);
     const request = decodeRequest(api, version, frame, decodeRequestHeader(frame).bodyPosition ?? 0);
-    const context = { version, clientId: null, listener: 'PLAINTEXT', onDisconnect: () => () => undefined };
+    const onGone: (() => void)[] = [];
+    const context = {
+      version,
+      clientId: null,
+      listener: 'PLAINTEXT',
+      onDisconnect: () => () => undefined,
+      onAnswerGone: (callback: () => void) => onGone.push(callback),
+    };
     const answer = await served.handle(this.services, request, context);
     assert.ok(typeof answer === 'object', 'there is an answer');
     const { chunks } = encodeResponse(api, version, 1, answer as Given<Response>);
-    return decodeResponse(api, version, Buffer.concat(chunks).subarray(sizeBytes)).body;
+    const bytes = Buffer.concat(chunks);
+    for (const callback of onGone) callback();
+    return decodeResponse(api, version, bytes.subarray(sizeBytes)).body;
   }
 }
