@@ -26,6 +26,8 @@ interface Fetched {
   /** Of the replica, before it was read. */
   readonly progress: number;
   readonly byteLength: number;
+  /** Counted for MinBytes: with more in the log than there was room for, all that was asked for. */
+  readonly countedBytes: number;
   /** An error, a diverging epoch or a hint: answer at once. */
   readonly isUrgent: boolean;
   readonly highWatermark: number;
@@ -44,7 +46,7 @@ interface Limits {
 /** What all partitions gave in one round. */
 interface Round {
   readonly all: readonly Fetched[];
-  /** Answer now: there is as much as was asked for, or as memory allows, or an error. */
+  /** Answer now: there is as much as was asked for, or an error. */
   readonly isEnough: boolean;
 }
 
@@ -88,6 +90,7 @@ function refused(
     replica: null,
     progress: 0,
     byteLength: 0,
+    countedBytes: 0,
     isUrgent: true,
     highWatermark: -1,
     logStartOffset: -1,
@@ -145,7 +148,7 @@ async function fetchOne(
   asked: FetchPartition,
   leader: Replica | Promise<Replica>,
   limits: Limits,
-  room: number,
+  wantedBytes: number,
   isFirst: boolean,
   context: RequestContext,
   hints: Map<number, ClientNode>,
@@ -158,13 +161,17 @@ async function fetchOne(
     const from = offsetIn(replica, asked.fetchOffset);
     const diverging = divergence(replica, asked, from);
     const { highWatermark, logStartOffset, progress } = replica;
+    const room = Math.min(wantedBytes, limits.memory.room);
     const reading = diverging ? null : replica.readForConsumer(from, room, isFirst, limits.memory);
     const read = reading instanceof Promise ? await reading : reading;
+    const byteLength = read?.byteLength ?? 0;
+    const hasMore = read !== null && read.nextOffset < highWatermark;
     return {
       asked,
       replica,
       progress,
-      byteLength: read?.byteLength ?? 0,
+      byteLength,
+      countedBytes: hasMore ? Math.max(byteLength, wantedBytes) : byteLength,
       isUrgent: diverging !== null,
       highWatermark,
       logStartOffset,
@@ -220,21 +227,21 @@ async function fetchAll(
   context: RequestContext,
   hints: Map<number, ClientNode>,
 ): Promise<Round> {
-  const { memory, maxBytes } = limits;
-  // Nobody waits for more than may be given. Half of the memory: batches seldom fill all of it.
-  const minBytes = Math.min(limits.minBytes, maxBytes, memory.room / 2);
+  const { memory, minBytes, maxBytes } = limits;
   const all: Fetched[] = [];
   let bytes = 0;
+  let countedBytes = 0;
   let isUrgent = false;
   for (const { partition, leader } of await withLeaders(services, asked, context.version)) {
-    const room = Math.max(0, Math.min(partition.maxBytes, maxBytes - bytes, memory.room));
-    const fetched = await fetchOne(services, partition, leader, limits, room, bytes === 0, context, hints);
+    const wantedBytes = Math.max(0, Math.min(partition.maxBytes, maxBytes - bytes));
+    const fetched = await fetchOne(services, partition, leader, limits, wantedBytes, bytes === 0, context, hints);
     bytes += fetched.byteLength;
+    countedBytes += fetched.countedBytes;
     memory.holdAtLeast(bytes);
     isUrgent ||= fetched.isUrgent;
     all.push(fetched);
   }
-  return { all, isEnough: isUrgent || bytes >= minBytes };
+  return { all, isEnough: isUrgent || countedBytes >= Math.min(minBytes, maxBytes) };
 }
 
 /** Fulfilled when one of the partitions has news, at the deadline, or when the client is gone. */
