@@ -25,8 +25,8 @@ export interface GivenAnswer<Answer> {
 
 /** What follows from one event for one key (a group id): records that are appended as one batch, and answers. */
 export interface Step<Record, Answer> {
-  /** Answers wait until all that was appended for this key, by this step and before, is committed. */
-  readonly key: string;
+  /** Answers wait until all that was appended for this key, by this step and before, is committed; null: for any key. */
+  readonly key: string | null;
   readonly records: readonly Record[];
   /** Of this request and of earlier ones that waited. A request id that nobody waits for any more is passed over. */
   readonly answers: readonly GivenAnswer<Answer>[];

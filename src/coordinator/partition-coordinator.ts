@@ -117,6 +117,8 @@ export class PartitionCoordinator<Request, Record, Answer> {
   #highWatermark: Offset = offsetZero;
   /** By key: the end of the newest batch that was appended for it and is not committed. */
   readonly #uncommitted = new Map<string, Offset>();
+  /** The end of the newest batch that was appended for any key. */
+  #appendedEndOffset: Offset = offsetZero;
   /** Ordered by end offset, except that a key's older answers may stand behind another key's newer ones. */
   #held: Held<Answer>[] = [];
   /** Requests that have had no answer yet, whether it is held or not made. */
@@ -212,6 +214,7 @@ export class PartitionCoordinator<Request, Record, Answer> {
   #resign(): void {
     this.#phase = { kind: 'idle' };
     this.#uncommitted.clear();
+    this.#appendedEndOffset = offsetZero;
     this.#held = [];
     for (const requestId of this.#open) this.#actions.push({ kind: 'refuse', requestId, fault: notCoordinator });
     this.#open.clear();
@@ -242,7 +245,8 @@ export class PartitionCoordinator<Request, Record, Answer> {
   }
 
   #append(step: Step<Record, Answer>, now: Now): Fault | null {
-    if (step.records.length === 0 || this.#phase.kind !== 'serving') return null;
+    const phase = this.#phase;
+    if (step.records.length === 0 || phase.kind !== 'serving') return null;
     let endOffset: Offset;
     try {
       endOffset = this.#modules.log.append(step.records, now.wallMs);
@@ -250,13 +254,16 @@ export class PartitionCoordinator<Request, Record, Answer> {
       if (error instanceof BrokerError) return coordinatorFault(error.fault);
       throw error;
     }
-    this.#uncommitted.set(step.key, endOffset);
-    for (const record of step.records) this.#phase.shard.replay(record);
+    // The append ended the leadership: everybody has been refused, and the records belong to whoever loads them.
+    if (this.#phase !== phase) return notCoordinator;
+    this.#appendedEndOffset = endOffset;
+    if (step.key !== null) this.#uncommitted.set(step.key, endOffset);
+    for (const record of step.records) phase.shard.replay(record);
     return null;
   }
 
-  #answerOnceCommitted(key: string, requestId: number, answer: Answer, now: Now): void {
-    const endOffset = this.#uncommitted.get(key) ?? offsetZero;
+  #answerOnceCommitted(key: string | null, requestId: number, answer: Answer, now: Now): void {
+    const endOffset = key === null ? this.#appendedEndOffset : (this.#uncommitted.get(key) ?? offsetZero);
     if (endOffset <= this.#highWatermark) {
       this.#open.delete(requestId);
       this.#actions.push({ kind: 'answer', requestId, answer });
