@@ -85,6 +85,9 @@ export interface ReplicaManagerModules {
   onStreamOpened(): void;
   /** A log failed for good: this broker must give its partitions away. */
   onLogFailed(error: unknown): void;
+  /** A partition has a replica here now, whatever its role, or has none any more: its coordinator follows it. */
+  onReplicaOpened?(replica: Replica): void;
+  onReplicaRemoved?(replica: Replica): void;
 }
 
 export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
@@ -289,6 +292,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     );
     if (this.#isStopped) return replica.close();
     this.#replicas.set(partitionKey(log.topicId, log.partition), replica);
+    this.#modules.onReplicaOpened?.(replica);
     // Metadata may have moved on while the log was opened.
     const record = this.#image.partition(log.topicId, log.partition)?.record;
     if (!record?.replicas.includes(this.localId)) this.#remove(replica);
@@ -298,6 +302,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
 
   #remove(replica: Replica): void {
     this.#replicas.delete(partitionKey(replica.topicId, replica.partition));
+    this.#modules.onReplicaRemoved?.(replica);
     replica.close();
     this.#modules.logs.remove(replica.log).catch((error: unknown) => {
       this.logger.error(

@@ -147,6 +147,10 @@ export class Replica {
   get #leaderRole(): LeaderRole | null {
     return this.#role.kind === 'leader' ? this.#role : null;
   }
+  /** The leader epoch it leads under and the log end that epoch began at; null where it does not lead. */
+  get leadership(): { readonly leaderEpoch: LeaderEpoch; readonly leaderEpochStartOffset: Offset } | null {
+    return this.#role.kind === 'leader' ? this.#role.state : null;
+  }
   get offlineReason(): string | null {
     return this.#role.kind === 'offline' ? this.#role.reason : null;
   }
@@ -360,6 +364,17 @@ export class Replica {
    */
   appendAsCoordinator(batch: Buffer): CoordinatorAppend {
     return this.#leaderOrRefuse().appendAsCoordinator(batch);
+  }
+
+  /** Whether this broker leads and is not cut off from everybody who could elect another leader (I19). */
+  mayActAsLeader(): boolean {
+    if (this.#role.kind !== 'leader') return false;
+    return this.#role.state.mayAppend(this.#host.monotonicMs(), this.#host.controllerContactMs());
+  }
+
+  /** For a coordinator that loads what its log holds, committed or not: whole batches before `endOffset`. */
+  readForLoading(from: Offset, maxBytes: number, endOffset: Offset): LogRead | Promise<LogRead> {
+    return this.log.read(from, { maxBytes, endOffset, minOneBatch: true });
   }
 
   #leaderOrRefuse(): LeaderRole {
