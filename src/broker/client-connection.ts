@@ -169,6 +169,7 @@ export class ClientConnection implements ConnectionHandlers {
     return {
       version: header.apiVersion,
       clientId: header.clientId,
+      clientHost: `/${this.#socket.remote.host.replace(/^::ffff:(?=\d+\.)/, '')}`,
       listener: this.#options.listener,
       onDisconnect: (callback) => {
         this.#disconnectListeners.add(callback);

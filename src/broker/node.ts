@@ -38,6 +38,9 @@ import type { FollowerMessage, LeaderMessage } from '../replication/replication-
 import { AnswerMemory } from './answer-memory.ts';
 import { BufferPool, bufferPoolBytes } from './buffer-pool.ts';
 import { ClientListener } from './client-listener.ts';
+import { groupOptions } from './coordinators/group-configuration.ts';
+import { GroupCoordinators } from './coordinators/group-coordinators.ts';
+import { internalReplicationFactor } from './coordinators/internal-topics.ts';
 import { DirectoryLogs } from './directory-logs.ts';
 import { advertisedEndpoints, advertisedPeer, httpAddress, listenersOf, peerAddress } from './endpoints.ts';
 import { FetchSessions } from './fetch-sessions.ts';
@@ -108,13 +111,14 @@ function replicaOptions(id: BrokerId, clusterId: string, config: BrokerConfig): 
 
 function controlOptions(config: BrokerConfig): ControlOptions {
   const { values, set } = config;
+  const internalReplicas = internalReplicationFactor(config);
   return {
     ...defaultControlOptions,
     numPartitions: values['num.partitions'],
     defaultReplicationFactor: values['default.replication.factor'],
     minInsyncReplicas: Number(set.get('min.insync.replicas')?.value ?? 1),
-    internalTopicReplicationFactor: values['offsets.topic.replication.factor'],
-    internalTopicMinInsyncReplicas: Math.min(2, values['offsets.topic.replication.factor']),
+    internalTopicReplicationFactor: internalReplicas,
+    internalTopicMinInsyncReplicas: Math.min(2, internalReplicas),
     uncleanLeaderElection: values['unclean.leader.election.enable'],
     autoLeaderRebalance: values['auto.leader.rebalance.enable'],
     leaderImbalanceCheckIntervalMs: values['leader.imbalance.check.interval.seconds'] * 1000,
@@ -299,6 +303,22 @@ class Broker implements RunningBroker {
     );
     const metadata = new MetadataWatch({ timers });
     const logs = new DirectoryLogs({ config, directory, image: () => follower.image });
+    const groups = new GroupCoordinators(
+      {
+        localId: this.id,
+        groups: groupOptions(config),
+        commitTimeoutMs: config.values['offsets.commit.timeout.ms'],
+      },
+      {
+        clock,
+        timers,
+        random,
+        logger,
+        image: () => follower.image,
+        isStreamBroken: (leader) => replicas.isStreamBroken(leader),
+      },
+    );
+    this.#onEnd(() => groups.close());
     const replicas = new ReplicaManager(
       replicaOptions(this.id, clusterId, config),
       {
@@ -311,12 +331,15 @@ class Broker implements RunningBroker {
         controllerContactMs: () => agent.controllerContactMs,
         onStreamOpened: () => metadata.notify(),
         onLogFailed: (error) => this.#fail(`the log in ${directory.path} failed: ${(error as Error).message}`),
+        onReplicaOpened: (replica) => groups.onReplicaOpened(replica),
+        onReplicaRemoved: (replica) => groups.onReplicaRemoved(replica),
       },
       follower.image,
     );
     isComplete = true;
     follower.onChange((entries) => {
       replicas.onMetadata(follower.image, entries);
+      groups.onMetadata(entries);
       directory.noteRevision(follower.image.revision);
       metadata.notify();
       reportCaughtUp();
@@ -365,6 +388,7 @@ class Broker implements RunningBroker {
         config.values['cordwood.answer.memory.bytes'],
         this.#modules.bufferPool ?? new BufferPool(bufferPoolBytes),
       ),
+      groups,
       clock,
       timers,
       logger,
