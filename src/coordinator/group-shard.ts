@@ -1,18 +1,17 @@
 /**
- * The groups that hash to one partition of `__consumer_offsets`, with their offsets: which group a request, a deadline or a
- * record is for, whichever protocol that group speaks, and what there is to do when there is none.
- *
- * A group is there as long as it has a record, an offset, or somebody who joins it. One that offsets alone keep is a
- * classic group without protocol type ("simple").
+ * The groups that hash to one partition of `__consumer_offsets`, with their offsets: which group a request or a deadline is
+ * for, whichever protocol that group speaks, and what is answered where there is none.
  */
 import { unreachable } from '../model/assert.ts';
 import type { Fault } from '../model/fault.ts';
-import { ClassicGroup } from './classic/classic-group.ts';
 import type { Now, TopicsChange } from './coordinator-shard.ts';
 import type { Group, GroupCoordinatorShard, GroupStep } from './group.ts';
 import { type GroupModules, parseDeadlineKey } from './group-modules.ts';
-import type { ClassicGroupValue, GroupRecord, OffsetCommitValue } from './group-records.ts';
+import type { GroupRecord } from './group-records.ts';
+import { GroupRegistry } from './group-registry.ts';
 import type {
+  ConsumerGroupDescribeRequest,
+  ConsumerGroupHeartbeatRequest,
   DeleteGroupRequest,
   DescribeGroupRequest,
   GroupAnswer,
@@ -26,7 +25,6 @@ import type {
   OffsetFetchRequest,
   SyncGroupRequest,
 } from './group-requests.ts';
-import { CommittedOffsets } from './offsets/committed-offsets.ts';
 import { OffsetCleanup } from './offsets/offset-cleanup.ts';
 import { commitOffsets, deleteOffsets, fetchOffsets, tombstonesOf } from './offsets/offset-requests.ts';
 
@@ -37,48 +35,44 @@ const invalidGroupId: Fault = { code: 'INVALID_GROUP_ID' };
 
 export class GroupShard implements GroupCoordinatorShard {
   readonly #modules: GroupModules;
-  readonly #groups = new Map<string, ClassicGroup>();
-  readonly #offsets = new CommittedOffsets();
+  readonly #groups: GroupRegistry;
   readonly #cleanup: OffsetCleanup;
   /** On the monotonic clock. */
   #nextExpiryMs = 0;
 
   constructor(modules: GroupModules) {
     this.#modules = modules;
+    this.#groups = new GroupRegistry(modules);
     this.#cleanup = new OffsetCleanup({
-      groups: this.#groups,
-      offsets: this.#offsets,
+      groups: this.#groups.all,
+      offsets: this.#groups.offsets,
       retentionMs: modules.options.offsetsRetentionMs,
       image: modules.image,
     });
   }
 
   handle(request: GroupRequest, requestId: number, now: Now): readonly GroupStep[] {
+    const late = this.#groups.onEvent();
     const step = this.#step(request, requestId, now);
-    if ('groupId' in request) this.#maybeForget(request.groupId);
-    return [step];
+    if ('groupId' in request) this.#groups.maybeForget(request.groupId);
+    return late === null ? [step] : [late, step];
   }
 
   replay(record: GroupRecord): void {
-    switch (record.kind) {
-      case 'offsetCommit':
-        this.#replayOffset(record.groupId, record.topic, record.partition, record.value);
-        break;
-      case 'classicGroup':
-        this.#replayClassicGroup(record.groupId, record.value);
-        break;
-      default:
-        break;
-    }
+    this.#groups.replay(record);
   }
 
   onLoaded(now: Now): void {
-    for (const group of this.#groups.values()) group.onLoaded(now);
+    this.#groups.onLoaded();
+    for (const group of this.#groups.all.values()) group.onLoaded(now);
     this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
   }
 
   onTick(now: Now): readonly GroupStep[] {
-    const steps = this.#passDeadlines(now);
+    const late = this.#groups.onEvent();
+    const steps = late === null ? [] : [late];
+    for (const group of this.#groups.takeDowngraded()) steps.push(group.onDowngraded(now));
+    steps.push(...this.#passDeadlines(now));
     if (this.#nextExpiryMs <= now.monotonicMs) {
       this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
       this.#cleanup.beginExpiry();
@@ -87,9 +81,12 @@ export class GroupShard implements GroupCoordinatorShard {
     return steps.length > 0 ? steps : this.#cleanup.nextSlice(now);
   }
 
-  onTopicsChanged({ deleted }: TopicsChange, now: Now): readonly GroupStep[] {
-    if (deleted.length > 0) this.#cleanup.beginDeletion(deleted);
-    return this.#cleanup.nextSlice(now);
+  onTopicsChanged(change: TopicsChange, now: Now): readonly GroupStep[] {
+    const late = this.#groups.onEvent();
+    for (const group of this.#groups.all.values()) if (group.type === 'consumer') group.onTopicsChanged(change);
+    if (change.deleted.length > 0) this.#cleanup.beginDeletion(change.deleted);
+    const steps = this.#cleanup.nextSlice(now);
+    return late === null ? steps : [late, ...steps];
   }
 
   #step(request: GroupRequest, requestId: number, now: Now): GroupStep {
@@ -115,9 +112,9 @@ export class GroupShard implements GroupCoordinatorShard {
       case 'deleteGroup':
         return this.#delete(request, requestId);
       case 'consumerGroupHeartbeat':
-        return refused(request.groupId, requestId, { code: 'UNSUPPORTED_VERSION', reason: 'group.version is 0' });
+        return this.#consumerHeartbeat(request, requestId, now);
       case 'consumerGroupDescribe':
-        return refused(request.groupId, requestId, groupNotFound(request.groupId));
+        return this.#describeConsumer(request, requestId);
       default:
         return unreachable(request);
     }
@@ -132,32 +129,45 @@ export class GroupShard implements GroupCoordinatorShard {
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
       return refused(groupId, requestId, { code: 'INVALID_SESSION_TIMEOUT' });
     const group = this.#groups.get(groupId);
-    if (group === undefined && memberId !== '') return refused(groupId, requestId, unknownMember(groupId));
-    return (group ?? this.#addClassicGroup(groupId)).join(request, requestId, now);
+    if (group?.type === 'consumer' && !group.isEmpty())
+      return refused(groupId, requestId, { code: 'INCONSISTENT_GROUP_PROTOCOL' });
+    if (group?.type === 'classic') return group.join(request, requestId, now);
+    if (memberId !== '') return refused(groupId, requestId, unknownMember(groupId));
+    return group === undefined
+      ? this.#groups.addClassic(groupId).join(request, requestId, now)
+      : this.#joinInPlaceOf(group, request, requestId, now);
+  }
+
+  /** An empty group of the new protocol makes way. */
+  #joinInPlaceOf(former: Group, request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    const group = this.#groups.newClassic(former.groupId);
+    const step = group.join(request, requestId, now);
+    if (group.isNothing) return step;
+    this.#groups.arrive(group);
+    return { ...step, records: [...former.tombstones(), ...step.records] };
   }
 
   #sync(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
     const { groupId } = request;
+    const group = this.#groups.get(groupId);
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
-    return (
-      this.#groups.get(groupId)?.sync(request, requestId, now) ?? refused(groupId, requestId, unknownMember(groupId))
-    );
+    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
+    return group.sync(request, requestId, now);
   }
 
   #heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
     const { groupId } = request;
+    const group = this.#groups.get(groupId);
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
-    return (
-      this.#groups.get(groupId)?.heartbeat(request, requestId, now) ??
-      refused(groupId, requestId, unknownMember(groupId))
-    );
+    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
+    return group.heartbeat(request, requestId, now);
   }
 
   #leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
     const { groupId } = request;
-    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
     const group = this.#groups.get(groupId);
-    if (group !== undefined) return group.leave(request, requestId, now);
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    if (group?.type === 'classic') return group.leave(request, requestId, now);
     const fault = unknownMember(groupId);
     const members = request.members.map(({ memberId, instanceId }) => ({ memberId, instanceId, fault }));
     return answered(groupId, requestId, { members });
@@ -165,9 +175,29 @@ export class GroupShard implements GroupCoordinatorShard {
 
   #describe({ groupId }: DescribeGroupRequest, requestId: number): GroupStep {
     const group = this.#groups.get(groupId);
-    return group === undefined
-      ? refused(groupId, requestId, groupNotFound(groupId))
-      : answered(groupId, requestId, group.describe());
+    return group?.type === 'classic'
+      ? answered(groupId, requestId, group.describe())
+      : refused(groupId, requestId, groupNotFound(groupId));
+  }
+
+  // -- the new protocol
+
+  /** A classic group makes way when it is empty. One that nobody knows is there when its first records are replayed. */
+  #consumerHeartbeat(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const known = this.#groups.get(groupId);
+    if (known?.type === 'consumer') return known.heartbeat(request, requestId, now);
+    if (known !== undefined && !known.isEmpty()) return refused(groupId, requestId, groupNotFound(groupId));
+    const group = this.#groups.newConsumer(groupId);
+    const step = group.heartbeat(request, requestId, now);
+    if (step.records.length === 0) return step;
+    this.#groups.arrive(group);
+    return { ...step, records: [...(known?.tombstones() ?? []), ...step.records] };
+  }
+
+  #describeConsumer({ groupId }: ConsumerGroupDescribeRequest, requestId: number): GroupStep {
+    const group = this.#groups.get(groupId);
+    return group?.type === 'consumer' ? group.describe(requestId) : refused(groupId, requestId, groupNotFound(groupId));
   }
 
   // -- offsets
@@ -187,7 +217,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const group: Group | undefined = this.#groups.get(groupId);
     const fault = group?.checkOffsetFetch(request) ?? null;
     return fault === null
-      ? answered(groupId, requestId, fetchOffsets(request, this.#offsets))
+      ? answered(groupId, requestId, fetchOffsets(request, this.#groups.offsets))
       : refused(groupId, requestId, fault);
   }
 
@@ -197,7 +227,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const group = this.#groups.get(groupId);
     const fault = group === undefined ? groupNotFound(groupId) : group.checkOffsetDelete();
     if (group === undefined || fault !== null) return refused(groupId, requestId, fault ?? groupNotFound(groupId));
-    const { records, answer } = deleteOffsets(request, group, this.#offsets);
+    const { records, answer } = deleteOffsets(request, group, this.#groups.offsets);
     return { key: groupId, records, answers: [{ requestId, answer }] };
   }
 
@@ -207,7 +237,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const isAsked = (filter: readonly string[], value: string): boolean =>
       filter.length === 0 || filter.some((one) => one.toLowerCase() === value.toLowerCase());
     const groups = [];
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups.all.values()) {
       const { groupId, protocolType, type } = group;
       const state = group.stateName();
       if (isAsked(states, state) && isAsked(types, type)) groups.push({ groupId, protocolType, state, type });
@@ -219,7 +249,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const group = this.#groups.get(groupId);
     if (group === undefined) return refused(groupId, requestId, groupNotFound(groupId));
     if (!group.isEmpty()) return refused(groupId, requestId, { code: 'NON_EMPTY_GROUP' });
-    const records = [...tombstonesOf(groupId, this.#offsets), ...group.tombstones()];
+    const records = [...tombstonesOf(groupId, this.#groups.offsets), ...group.tombstones()];
     return { key: groupId, records, answers: [{ requestId, answer: {} }] };
   }
 
@@ -238,43 +268,13 @@ export class GroupShard implements GroupCoordinatorShard {
         continue;
       }
       const step = this.#groups.get(name.groupId)?.onDeadline(name, now) ?? null;
-      this.#maybeForget(name.groupId);
+      this.#groups.maybeForget(name.groupId);
       if (step === null || (step.records.length === 0 && step.answers.length === 0)) continue;
       if (step.records.length > 0) written.add(name.groupId);
       steps.push(step);
     }
     for (const key of postponed) deadlines.set(key, now.monotonicMs);
     return steps;
-  }
-
-  // -- which groups there are
-
-  #addClassicGroup(groupId: string): ClassicGroup {
-    const group = new ClassicGroup(groupId, this.#modules);
-    this.#groups.set(groupId, group);
-    return group;
-  }
-
-  #maybeForget(groupId: string): void {
-    const group = this.#groups.get(groupId);
-    if (group?.isNothing && !this.#offsets.has(groupId)) this.#groups.delete(groupId);
-  }
-
-  #replayOffset(groupId: string, topic: string, partition: number, value: OffsetCommitValue | null): void {
-    this.#offsets.replay(groupId, topic, partition, value);
-    if (value !== null && !this.#groups.has(groupId)) this.#addClassicGroup(groupId);
-    if (value === null) this.#maybeForget(groupId);
-  }
-
-  #replayClassicGroup(groupId: string, value: ClassicGroupValue | null): void {
-    if (value !== null) (this.#groups.get(groupId) ?? this.#addClassicGroup(groupId)).replay(value);
-    else this.#replayGroupTombstone(groupId);
-  }
-
-  #replayGroupTombstone(groupId: string): void {
-    this.#groups.get(groupId)?.close();
-    this.#groups.delete(groupId);
-    if (this.#offsets.has(groupId)) this.#addClassicGroup(groupId);
   }
 }
 
