@@ -6,6 +6,7 @@ import { defaultGroupOptions, type GroupOptions } from '../../../src/coordinator
 import type { GroupRecord } from '../../../src/coordinator/group-records.ts';
 import type {
   AnswerTo,
+  DescribeGroupAnswer,
   GroupAnswer,
   GroupRequest,
   HeartbeatRequest,
@@ -280,4 +281,74 @@ export const faultOf = (answer: GroupAnswer | null): FaultCode | null =>
 export function joined(answer: GroupAnswer | null): JoinGroupAnswer {
   assert.ok(answer !== null && 'skipAssignment' in answer, `joined: ${JSON.stringify(answer)}`);
   return answer;
+}
+
+/** What DescribeGroups tells of it; null where there is no such classic group. */
+export function described(under: CoordinatorUnderTest, groupId = group): DescribeGroupAnswer | null {
+  const answer = under.ask({ kind: 'describeGroup', groupId });
+  return 'fault' in answer ? null : answer;
+}
+
+export const stateOf = (under: CoordinatorUnderTest): string => described(under)?.state ?? 'Dead';
+
+/** Offsets by partition of one topic, as OffsetFetch tells them. */
+export function committed(under: CoordinatorUnderTest, groupId = group): Record<string, number> {
+  const request = { kind: 'offsetFetch', groupId, memberId: null, memberEpoch: -1, topics: null } as const;
+  const answer = under.ask({ ...request, requireStable: false });
+  assert.ok('topics' in answer, 'fetched');
+  return Object.fromEntries(
+    answer.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset }) => [`${topic}-${partition}`, offset]),
+    ),
+  );
+}
+
+/** Joins without an id; null while its JoinGroup waits. */
+export interface Joining {
+  readonly requestId: number;
+  answer(): JoinGroupAnswer | null;
+}
+
+export function join(under: CoordinatorUnderTest, changes: Partial<JoinGroupRequest> = {}): Joining {
+  const requestId = under.send(joinOf(changes));
+  return {
+    requestId,
+    answer() {
+      const answer = under.answerTo(requestId);
+      return answer === null ? null : joined(answer);
+    },
+  };
+}
+
+export interface StableGroup {
+  /** Leads. */
+  readonly a: string;
+  readonly b: string;
+  readonly generation: number;
+}
+
+export const assignmentOf = (memberId: string): Buffer => Buffer.from(`partitions of ${memberId}`);
+
+/** Two members that have joined generation 2; `a` leads and no one has synced. */
+export function twoJoined(under: CoordinatorUnderTest, changes: Partial<JoinGroupRequest> = {}): StableGroup {
+  const a = joined(under.ask(joinOf(changes))).memberId;
+  const second = join(under, changes);
+  const leader = joined(under.ask(joinOf({ ...changes, memberId: a })));
+  const follower = second.answer();
+  assert.ok(follower !== null, 'all have joined');
+  assert.equal(leader.leader, a);
+  return { a, b: follower.memberId, generation: leader.generation };
+}
+
+export function syncBoth(under: CoordinatorUnderTest, { a, b, generation }: StableGroup): void {
+  const assignments = [a, b].map((memberId) => ({ memberId, assignment: assignmentOf(memberId) }));
+  under.ask(syncOf({ memberId: a, generation, assignments }));
+  under.ask(syncOf({ memberId: b, generation }));
+}
+
+export function twoStable(under: CoordinatorUnderTest, changes: Partial<JoinGroupRequest> = {}): StableGroup {
+  const both = twoJoined(under, changes);
+  syncBoth(under, both);
+  assert.equal(stateOf(under), 'Stable');
+  return both;
 }
