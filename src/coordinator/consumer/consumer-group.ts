@@ -123,7 +123,7 @@ export class ConsumerGroup implements Group {
       subscriptionOf(change.value),
     );
     const regexes = this.#regexes.resolve(patternsOf(subscriptions), state.regexes, image, now);
-    if (this.#regexes.isScanning) this.#setDeadline(purposes.regex, '', now.monotonicMs);
+    this.#maybeScanOn(now);
     const isMetadataStale = this.#isMetadataStale;
     const changed = changeMember(this.#context(now), { ...change, regexes, isMetadataStale });
     if (changed.isMetadataFresh) this.#isMetadataStale = false;
@@ -286,9 +286,14 @@ export class ConsumerGroup implements Group {
     const state = this.#state;
     const context = this.#context(now);
     const found = this.#regexes.resolve(patternsOf(state.subscriptions.now()), state.regexes, context.image, now);
-    if (this.#regexes.isScanning) this.#setDeadline(purposes.regex, '', now.monotonicMs);
+    this.#maybeScanOn(now);
     const records = changeTopicsOfPatterns(context, found);
     return records.length === 0 ? null : { key: this.groupId, records, answers: [] };
+  }
+
+  /** With the next tick: what is due now would be taken in this one. */
+  #maybeScanOn(now: Now): void {
+    if (this.#regexes.isScanning) this.#setDeadline(purposes.regex, '', now.monotonicMs + 1);
   }
 
   /** A member that has something to give up has its rebalance timeout for that, from when it was first told. */

@@ -118,7 +118,7 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
           return owner === null || owner === memberId || owner === replaces;
         },
       });
-  if (replaces !== null || after !== inherited)
+  if (after !== inherited)
     records.push({
       kind: 'consumerGroupCurrentAssignment',
       groupId,

@@ -41,10 +41,13 @@ export function assignRanges({ members, partitionCounts }: AssignorInput): Map<s
   return assignments;
 }
 
-function nextRange(cut: Cut): number[] {
+const nothing: readonly number[] = [];
+
+function nextRange(cut: Cut): readonly number[] {
   const { partitions, subscribers, served, start } = cut;
   const length = Math.floor(partitions / subscribers) + (served < partitions % subscribers ? 1 : 0);
   cut.served++;
+  if (length === 0) return nothing;
   cut.start += length;
   return Array.from({ length }, (_, index) => start + index);
 }

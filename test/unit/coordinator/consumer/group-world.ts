@@ -22,6 +22,8 @@ export const idOf = (number: number): TopicId => topicId(`topic-id-${String(numb
 
 export class TopicWorld {
   readonly image = new ClusterImage();
+  /** Ids of topics that were deleted. */
+  readonly gone: TopicId[] = [];
   #made = 0;
 
   /** A new topic, or more partitions of one that is there. */
@@ -41,6 +43,7 @@ export class TopicWorld {
     this.image.revision = revision(this.image.revision + 1);
     this.image.topicIds.delete(name);
     this.image.topics.delete(id);
+    this.gone.push(id);
   }
 
   idOf(name: string): TopicId {
@@ -172,14 +175,26 @@ export class GroupWorld {
     }
   }
 
-  /** Another coordinator loads what was written. */
-  failOver(): void {
+  /** Another coordinator loads what was written, or what compaction has left of it. */
+  failOver(records: readonly GroupRecord[] = this.log): void {
     this.deadlines.clear();
     this.group = new ConsumerGroup('group', this.modules);
-    for (const record of this.log)
+    for (const record of records)
       if (record.kind !== 'offsetCommit' && record.kind !== 'classicGroup') this.group.replay(record);
     this.group.onLoaded(this.now);
   }
+}
+
+/** The newest record of each key, in the order they were written; tombstones as well, or not. */
+export function compacted(log: readonly GroupRecord[], keepsTombstones: boolean): GroupRecord[] {
+  const newest = new Map<string, GroupRecord>();
+  for (const record of log) {
+    const { value: _, ...key } = record;
+    const text = JSON.stringify(key);
+    newest.delete(text);
+    newest.set(text, record);
+  }
+  return [...newest.values()].filter(({ value }) => keepsTombstones || value !== null);
 }
 
 /** `topic: 0 1 2` for each topic, as people write it. */
