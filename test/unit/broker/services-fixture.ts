@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { AnswerMemory } from '../../../src/broker/answer-memory.ts';
 import { BufferPool } from '../../../src/broker/buffer-pool.ts';
+import { GroupCoordinators } from '../../../src/broker/coordinators/group-coordinators.ts';
 import { FetchSessions } from '../../../src/broker/fetch-sessions.ts';
 import { MetadataWatch } from '../../../src/broker/metadata-watch.ts';
 import type { BrokerServices, ServedApi } from '../../../src/broker/services.ts';
 import type { AdminCommand } from '../../../src/controller/control-messages.ts';
+import { defaultGroupOptions } from '../../../src/coordinator/group-options.ts';
 import { silentLogger } from '../../../src/env/logger.ts';
 import { loadBrokerConfig } from '../../../src/model/config/broker-config.ts';
 import type { Api } from '../../../src/wire/api.ts';
@@ -38,6 +40,10 @@ export class ServicesUnderTest {
       metadata: new MetadataWatch({ timers: time }),
       answerMemory: new AnswerMemory(1 << 28, new BufferPool(1 << 25)),
       fetchSessions: new FetchSessions({ slots: 10 }, { random }),
+      groups: new GroupCoordinators(
+        { localId: b1, groups: defaultGroupOptions, commitTimeoutMs: 5000 },
+        { clock: time, timers: time, random, logger: silentLogger, image: () => image, isStreamBroken: () => false },
+      ),
       clock: time,
       timers: time,
       logger: silentLogger,
@@ -66,6 +72,7 @@ export class ServicesUnderTest {
     const context = {
       version,
       clientId: null,
+      clientHost: '/127.0.0.1',
       listener: 'PLAINTEXT',
       onDisconnect: () => () => undefined,
       onAnswerGone: (callback: () => void) => onGone.push(callback),
