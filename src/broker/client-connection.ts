@@ -36,6 +36,12 @@ interface OpenRequest {
   state: 'waiting' | 'running' | 'done';
   /** Once done: what to send, nothing for acks=0. */
   chunks: readonly Buffer[] | null;
+  /** To run when the answer has left or never will, but not while the handler runs. */
+  readonly onGone: (() => void)[];
+}
+
+function letGo(request: OpenRequest): void {
+  for (const callback of request.onGone.splice(0)) callback();
 }
 
 export interface ClientConnectionOptions {
@@ -116,7 +122,7 @@ export class ClientConnection implements ConnectionHandlers {
       return this.fail(null, `a client asked for api ${apiKey} version ${apiVersion}, which is not served`);
     }
     this.#modules.memory.take(frame.length);
-    this.#open.push({ header, served, frame, state: 'waiting', chunks: null });
+    this.#open.push({ header, served, frame, state: 'waiting', chunks: null, onGone: [] });
     this.#beginRequests();
   }
 
@@ -143,44 +149,55 @@ export class ClientConnection implements ConnectionHandlers {
     let answer: Promise<Answer<Fields>> | Answer<Fields>;
     try {
       const body = decodeRequest(served.api, header.apiVersion, frame, header.bodyPosition ?? 0);
-      answer = served.handle(this.#modules.services, body, this.#contextOf(header));
+      answer = served.handle(this.#modules.services, body, this.#contextOf(request));
     } catch (error) {
+      letGo(request);
       return this.fail(error, `a client sent a malformed ${served.api.name} request of version ${header.apiVersion}`);
     }
     if (answer instanceof Promise)
       answer.then(
         (done) => this.#onAnswer(request, done),
-        (error: unknown) => this.fail(error, `a ${served.api.name} request failed`),
+        (error: unknown) => {
+          letGo(request);
+          this.fail(error, `a ${served.api.name} request failed`);
+        },
       );
     else this.#onAnswer(request, answer);
   }
 
-  #contextOf({ apiVersion, clientId }: RequestHeader): RequestContext {
+  #contextOf({ header, onGone }: OpenRequest): RequestContext {
     return {
-      version: apiVersion,
-      clientId,
+      version: header.apiVersion,
+      clientId: header.clientId,
+      clientHost: `/${this.#socket.remote.host.replace(/^::ffff:(?=\d+\.)/, '')}`,
       listener: this.#options.listener,
       onDisconnect: (callback) => {
         this.#disconnectListeners.add(callback);
         return () => this.#disconnectListeners.delete(callback);
       },
+      onAnswerGone: (callback) => onGone.push(callback),
     };
   }
 
   #onAnswer(request: OpenRequest, answer: Answer<Fields>): void {
     const { header, served } = request;
-    if (answer === closeConnection)
+    if (answer === closeConnection) {
+      letGo(request);
       return this.fail(null, `a ${served.api.name} request has no answer but the end of its connection`);
-    if (answer === noAnswer) return this.#finish(request, []);
-    try {
-      this.#finish(request, encodeResponse(served.api, header.apiVersion, header.correlationId, answer).chunks);
-    } catch (error) {
-      this.fail(error, `an answer to ${served.api.name} cannot be written`);
     }
+    if (answer === noAnswer) return this.#finish(request, []);
+    let chunks: readonly Buffer[];
+    try {
+      chunks = encodeResponse(served.api, header.apiVersion, header.correlationId, answer).chunks;
+    } catch (error) {
+      letGo(request);
+      return this.fail(error, `an answer to ${served.api.name} cannot be written`);
+    }
+    this.#finish(request, chunks);
   }
 
   #finish(request: OpenRequest, chunks: readonly Buffer[]): void {
-    if (request.state === 'done') return;
+    if (request.state === 'done') return letGo(request); // the connection closed meanwhile
     request.state = 'done';
     request.chunks = chunks;
     this.#modules.memory.give(request.frame.length);
@@ -192,11 +209,17 @@ export class ClientConnection implements ConnectionHandlers {
 
   #sendAnswers(): void {
     const ready: Buffer[] = [];
+    const leaving: OpenRequest[] = [];
     while (this.#open[0]?.state === 'done') {
       const request = this.#open.shift();
       if (request?.chunks) for (const chunk of request.chunks) ready.push(chunk);
+      if (request && request.onGone.length > 0) leaving.push(request);
     }
-    if (ready.length > 0 && !this.#socket.write(ready)) this.#isSlow = true;
+    const onSent = (): void => {
+      for (const request of leaving) letGo(request);
+    };
+    if (ready.length === 0) return onSent();
+    if (!this.#socket.write(ready, leaving.length > 0 ? onSent : undefined)) this.#isSlow = true;
   }
 
   onDrain(): void {
@@ -228,7 +251,11 @@ export class ClientConnection implements ConnectionHandlers {
     this.#isClosed = true;
     this.#stopMemory();
     for (const request of this.#open.splice(0)) {
-      if (request.state === 'done') continue;
+      // One that runs lets go when it ends: until then it may still read into the memory of its answer.
+      if (request.state === 'done') {
+        letGo(request);
+        continue;
+      }
       request.state = 'done';
       this.#modules.memory.give(request.frame.length);
     }

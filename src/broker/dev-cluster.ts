@@ -7,6 +7,7 @@ import { EmbeddedStore } from '../cluster/embedded-store.ts';
 import type { MetadataStore } from '../controller/metadata-store.ts';
 import { loadBrokerConfig } from '../model/config/broker-config.ts';
 import { ConfigError } from '../model/config/config-key.ts';
+import { BufferPool, bufferPoolBytes } from './buffer-pool.ts';
 import { type BrokerEnvironment, type RunningBroker, startBroker } from './node.ts';
 
 export interface DevClusterOptions {
@@ -40,6 +41,7 @@ export class DevCluster {
   readonly #environment: BrokerEnvironment;
   readonly #store: EmbeddedStore;
   readonly #slots: Slot[];
+  readonly #bufferPool = new BufferPool(bufferPoolBytes);
 
   private constructor(options: DevClusterOptions, environment: BrokerEnvironment, store: EmbeddedStore) {
     this.#options = options;
@@ -104,7 +106,12 @@ export class DevCluster {
     });
     const store = this.#store.connect();
     slot.store = store;
-    const running = await startBroker(config, { ...this.#environment, store, isAlone: brokers === 1 });
+    const running = await startBroker(config, {
+      ...this.#environment,
+      store,
+      isAlone: brokers === 1,
+      bufferPool: this.#bufferPool,
+    });
     slot.running = running;
     slot.port = running.endpoints[0]?.port ?? slot.port;
     slot.peerPort = running.peer?.port ?? 0;

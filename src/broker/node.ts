@@ -21,7 +21,7 @@ import type { Logger } from '../env/logger.ts';
 import { type Address, formatAddress, type Listener, type Network } from '../env/network.ts';
 import type { Random } from '../env/random.ts';
 import type { SocketListener } from '../env/socket-listener.ts';
-import { LogDirectory } from '../log/log-directory.ts';
+import { LogDirectory, LogDirectoryError } from '../log/log-directory.ts';
 import { type BrokerId, brokerId, revision } from '../model/brands.ts';
 import type { BrokerConfig } from '../model/config/broker-config.ts';
 import { ConfigError } from '../model/config/config-key.ts';
@@ -35,7 +35,12 @@ import type {
   ReplicationStreamHandler,
 } from '../replication/replication-channel.ts';
 import type { FollowerMessage, LeaderMessage } from '../replication/replication-messages.ts';
+import { AnswerMemory } from './answer-memory.ts';
+import { BufferPool, bufferPoolBytes } from './buffer-pool.ts';
 import { ClientListener } from './client-listener.ts';
+import { groupOptions } from './coordinators/group-configuration.ts';
+import { GroupCoordinators } from './coordinators/group-coordinators.ts';
+import { internalReplicationFactor } from './coordinators/internal-topics.ts';
 import { DirectoryLogs } from './directory-logs.ts';
 import { advertisedEndpoints, advertisedPeer, httpAddress, listenersOf, peerAddress } from './endpoints.ts';
 import { FetchSessions } from './fetch-sessions.ts';
@@ -63,6 +68,8 @@ export interface BrokerModules extends BrokerEnvironment {
   readonly store?: MetadataStore;
   /** No other broker can join: nothing of gRPC is loaded. */
   readonly isAlone?: boolean;
+  /** Given where several brokers share a process, and by tests. */
+  readonly bufferPool?: BufferPool;
 }
 
 export interface RunningBroker {
@@ -104,13 +111,14 @@ function replicaOptions(id: BrokerId, clusterId: string, config: BrokerConfig): 
 
 function controlOptions(config: BrokerConfig): ControlOptions {
   const { values, set } = config;
+  const internalReplicas = internalReplicationFactor(config);
   return {
     ...defaultControlOptions,
     numPartitions: values['num.partitions'],
     defaultReplicationFactor: values['default.replication.factor'],
     minInsyncReplicas: Number(set.get('min.insync.replicas')?.value ?? 1),
-    internalTopicReplicationFactor: values['offsets.topic.replication.factor'],
-    internalTopicMinInsyncReplicas: Math.min(2, values['offsets.topic.replication.factor']),
+    internalTopicReplicationFactor: internalReplicas,
+    internalTopicMinInsyncReplicas: Math.min(2, internalReplicas),
     uncleanLeaderElection: values['unclean.leader.election.enable'],
     autoLeaderRebalance: values['auto.leader.rebalance.enable'],
     leaderImbalanceCheckIntervalMs: values['leader.imbalance.check.interval.seconds'] * 1000,
@@ -183,6 +191,8 @@ class Broker implements RunningBroker {
   /** Ends before the doors close. */
   #core: Part | null = null;
   #ending: Promise<void> | null = null;
+  /** Rejects when this broker has failed by itself. */
+  readonly #failure = Promise.withResolvers<never>();
   #health: Health = { sickness: null, unreadiness: 'starting' };
 
   private constructor(config: BrokerConfig, modules: BrokerModules) {
@@ -190,6 +200,8 @@ class Broker implements RunningBroker {
     this.id = brokerId(config.values['node.id']);
     this.#modules = modules;
     this.#logger = modules.logger.child({ broker: this.id });
+    // Only a start waits for it; later the listeners are told.
+    this.#failure.promise.catch(() => {});
   }
 
   static async start(config: BrokerConfig, modules: BrokerModules): Promise<Broker> {
@@ -291,6 +303,22 @@ class Broker implements RunningBroker {
     );
     const metadata = new MetadataWatch({ timers });
     const logs = new DirectoryLogs({ config, directory, image: () => follower.image });
+    const groups = new GroupCoordinators(
+      {
+        localId: this.id,
+        groups: groupOptions(config),
+        commitTimeoutMs: config.values['offsets.commit.timeout.ms'],
+      },
+      {
+        clock,
+        timers,
+        random,
+        logger,
+        image: () => follower.image,
+        isStreamBroken: (leader) => replicas.isStreamBroken(leader),
+      },
+    );
+    this.#onEnd(() => groups.close());
     const replicas = new ReplicaManager(
       replicaOptions(this.id, clusterId, config),
       {
@@ -303,12 +331,15 @@ class Broker implements RunningBroker {
         controllerContactMs: () => agent.controllerContactMs,
         onStreamOpened: () => metadata.notify(),
         onLogFailed: (error) => this.#fail(`the log in ${directory.path} failed: ${(error as Error).message}`),
+        onReplicaOpened: (replica) => groups.onReplicaOpened(replica),
+        onReplicaRemoved: (replica) => groups.onReplicaRemoved(replica),
       },
       follower.image,
     );
     isComplete = true;
     follower.onChange((entries) => {
       replicas.onMetadata(follower.image, entries);
+      groups.onMetadata(entries);
       directory.noteRevision(follower.image.revision);
       metadata.notify();
       reportCaughtUp();
@@ -336,12 +367,12 @@ class Broker implements RunningBroker {
     };
 
     runner.start();
-    await replicas.start();
-    const registered = await agent.start();
-    await directory.noteRegistered();
+    await this.#unlessFailed(replicas.start());
+    const registered = await this.#unlessFailed(agent.start());
+    await this.#unlessFailed(directory.noteRegistered());
     replicas.onRegistered(registered.brokerEpoch);
     reportCaughtUp();
-    await this.#becomeActive(agent);
+    await this.#unlessFailed(this.#becomeActive(agent));
     const producerIds = new ProducerIds({ store });
     services.resolve({
       localId: this.id,
@@ -353,6 +384,11 @@ class Broker implements RunningBroker {
         { slots: config.values['max.incremental.fetch.session.cache.slots'] },
         { random },
       ),
+      answerMemory: new AnswerMemory(
+        config.values['cordwood.answer.memory.bytes'],
+        this.#modules.bufferPool ?? new BufferPool(bufferPoolBytes),
+      ),
+      groups,
       clock,
       timers,
       logger,
@@ -366,6 +402,11 @@ class Broker implements RunningBroker {
       this.#health = { ...this.#health, unreadiness: state === 'active' ? null : `this broker is ${state}` };
     });
     logger.info({ endpoints: this.endpoints, clusterId, brokerEpoch: registered.brokerEpoch }, 'broker started');
+  }
+
+  /** What the start waits for, or why this broker has failed meanwhile: what it waits for would never come. */
+  #unlessFailed<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([this.#failure.promise, work]);
   }
 
   #becomeActive(agent: BrokerAgent): Promise<void> {
@@ -485,6 +526,7 @@ class Broker implements RunningBroker {
     if (this.#ending) return;
     this.#logger.error({ reason }, 'this broker ends');
     this.#health = { sickness: reason, unreadiness: reason };
+    this.#failure.reject(new LogDirectoryError('FAILED', reason));
     void this.kill().then(() => {
       for (const listener of this.#endListeners) listener(reason);
     });

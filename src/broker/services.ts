@@ -9,6 +9,8 @@ import type { BrokerConfig } from '../model/config/broker-config.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
 import type { Api } from '../wire/api.ts';
 import type { Decoded, Fields, Given } from '../wire/field.ts';
+import type { AnswerMemory } from './answer-memory.ts';
+import type { GroupCoordinators } from './coordinators/group-coordinators.ts';
 import type { FetchSessions } from './fetch-sessions.ts';
 import type { MetadataWatch } from './metadata-watch.ts';
 
@@ -19,6 +21,8 @@ export interface BrokerServices {
   readonly replicas: ReplicaManager;
   readonly metadata: MetadataWatch;
   readonly fetchSessions: FetchSessions;
+  readonly answerMemory: AnswerMemory;
+  readonly groups: GroupCoordinators;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -34,10 +38,17 @@ export interface BrokerServices {
 export interface RequestContext {
   readonly version: number;
   readonly clientId: string | null;
+  /** Where it connects from, as Kafka shows it: `/127.0.0.1`. */
+  readonly clientHost: string;
   /** The listener's name: answers name the brokers' endpoints on the same one. */
   readonly listener: string;
   /** Runs when the client's connection closes before the answer is given; returns how to take that back. */
   onDisconnect(callback: () => void): () => void;
+  /**
+   * Runs once, when the handler has ended and the last byte of its answer has left or never will: memory that the answer
+   * lies in can be used again.
+   */
+  onAnswerGone(callback: () => void): void;
 }
 
 /** noAnswer: acks=0 · closeConnection: an error that has no answer. */

@@ -19,6 +19,13 @@ const isBug = (error: Error): boolean =>
   error.name === 'AssertionError' ||
   [TypeError, ReferenceError, SyntaxError, RangeError].some((kind) => error instanceof kind);
 
+// `cordwood … | head` closes our output: that is an end like any other. A full disk is not.
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE') return;
+  process.stderr.write(`cordwood: standard output: ${message}\n`);
+  process.exitCode = exitCode.failed;
+});
+
 try {
   await buildProgram(version).parseAsync();
   process.exitCode ??= exitCode.ok;

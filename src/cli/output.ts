@@ -9,21 +9,28 @@ export function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Columns as wide as their widest cell; numbers to the right. */
-export function printTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
-  const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => String(row[column]).length)),
-  );
-  const line = (cells: readonly (string | number)[]): string =>
-    cells
-      .map((cell, column) => {
-        const width = widths[column] ?? 0;
-        return typeof cell === 'number' ? String(cell).padStart(width) : cell.padEnd(width);
+/** Columns as wide as their widest cell; numbers to the right, and with them what stands where a number is missing. */
+export function tableLines(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): readonly string[] {
+  const columns = header.map((title, column) => ({
+    width: Math.max(title.length, ...rows.map((row) => String(row[column]).length)),
+    isNumeric: rows.some((row) => typeof row[column] === 'number'),
+  }));
+  const line = (cells: readonly string[], isHeader: boolean): string =>
+    columns
+      .map(({ width, isNumeric }, column) => {
+        const cell = cells[column] ?? '';
+        return isNumeric && !isHeader ? cell.padStart(width) : cell.padEnd(width);
       })
       .join('  ')
       .trimEnd();
-  printLine(line(header));
-  for (const row of rows) printLine(line(row));
+  return [line(header, true), ...rows.map((row) => line(row.map(String), false))];
+}
+
+export function printTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+  for (const line of tableLines(header, rows)) printLine(line);
 }
 
 /** 1234567 → 1,234,567 */

@@ -28,6 +28,30 @@ function partitionList(text: string, before: readonly number[]): readonly number
   return [...before, ...text.split(',').map(integer(0, 2 ** 31 - 1))];
 }
 
+const repeated = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+const groupStates = [
+  'Empty',
+  'Stable',
+  'PreparingRebalance',
+  'CompletingRebalance',
+  'Assigning',
+  'Reconciling',
+  'Dead',
+];
+const groupTypes = ['classic', 'consumer'];
+
+/** Comma-separated names in any case, again and again. */
+const listOf =
+  (known: readonly string[]) =>
+  (text: string, before: readonly string[]): readonly string[] => {
+    const names = text.split(',');
+    for (const name of names)
+      if (!known.some((one) => one.toLowerCase() === name.toLowerCase()))
+        throw new InvalidArgumentError(`It must be of ${known.join(', ')}.`);
+    return [...before, ...names];
+  };
+
 function logLevel(text: string): LogLevel {
   if (!isLogLevel(text)) throw new InvalidArgumentError(`It must be one of ${logLevels.join(', ')}.`);
   return text;
@@ -76,6 +100,7 @@ ${exitCodesHelp}`,
   addTopic(program);
   addProduce(program);
   addConsume(program);
+  addGroup(program);
   addCluster(program);
   addBroker(program);
   exitWithUsage(program);
@@ -224,9 +249,10 @@ Examples:
 
 function addConsume(program: Command): void {
   program
-    .command('consume <topic>')
-    .description('read records by partition and offset')
+    .command('consume <topics...>')
+    .description('read records by partition and offset, or as a member of a group')
     .addOption(bootstrapOption())
+    .option('-g, --group <name>', 'as a member of this group: it assigns the partitions and keeps the offsets')
     .addOption(new Option('-p, --partition <n,...>', 'only these').argParser(partitionList).default([], 'all'))
     .option('-o, --offset <where>', 'earliest, latest, N, -N (the last N each) or @ms (a time)', 'earliest')
     .option('-n, --count <n>', 'end after so many records', integer(1, highest))
@@ -240,14 +266,95 @@ Format: %k key · %v value · %t topic · %p partition · %o offset · %T timest
 With --json: one object per line; bytes that are not UTF-8 as {"base64": …}. Records keep their order within a
 partition.
 
+With --group, reading goes on where the group has come to; --offset (earliest or latest, by default earliest) counts
+only where it has no offset yet, or one that the log no longer has. How far it came is committed each second, before
+partitions go to another member, and at the end, always after the records were written: none is left out, and after a
+crash some may come again. With --exit-at-end it ends when every partition that the group assigned to this member has
+been read to where it ended when it was assigned; at once if there is none. Ctrl-C commits and leaves the group.
+
 Examples:
   cordwood consume orders -e
+  cordwood consume orders payments -g billing
   cordwood consume orders -p 0 -o 1000 -n 10 -f '%p/%o %k = %v\\n'
   cordwood consume orders -o @1767225600000 --json | jq .value`,
     )
-    .action(async (topic, options) => {
+    .action(async (topics, options) => {
       const { runConsume } = await import('./consume/consume-command.ts');
-      await runConsume(topic, options);
+      await runConsume(topics, options);
+    });
+}
+
+function addGroup(program: Command): void {
+  const group = program.command('group').description('list, describe, move and delete consumer groups');
+  adminCommand(group, 'list', 'list groups')
+    .option('--state <name,...>', 'only in these: Stable, Empty, PreparingRebalance, …', listOf(groupStates), [])
+    .option('--type <name,...>', 'only of these: classic, consumer (KIP-848)', listOf(groupTypes), [])
+    .addHelpText(
+      'after',
+      `
+Examples:
+  cordwood group list
+  cordwood group list --state empty,dead --json | jq -r '.[].group'`,
+    )
+    .action(async (options) => {
+      const { listGroups } = await import('./group/group-commands.ts');
+      await listGroups(options);
+    });
+  adminCommand(group, 'describe <groups...>', 'state, members, and per partition: offset, lag and who reads it')
+    .addHelpText(
+      'after',
+      `
+The lag of a partition is its log end less the committed offset; records that retention has deleted since count too.
+
+Examples:
+  cordwood group describe billing
+  cordwood group describe billing --json | jq '.[0].partitions[] | select(.lag > 1000)'`,
+    )
+    .action(async (groups, options) => {
+      const { describeGroups } = await import('./group/group-commands.ts');
+      await describeGroups(groups, options);
+    });
+  adminCommand(group, 'seek <group>', 'commit other offsets for a group that nobody is in')
+    .option('--to-earliest', 'to the start of the log')
+    .option('--to-latest', 'to the end of the log')
+    .option('--to-offset <n>', 'to this offset', integer(0, Number.MAX_SAFE_INTEGER))
+    .option('--to-datetime <time>', 'to the first record at or after this time (ISO 8601; UTC unless it says)')
+    .option('--shift-by <n>', 'so many records on, or back', integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER))
+    .option('--to-current', 'to where it is: commits anew, so that it does not expire')
+    .option('-t, --topic <topic[:0,1,...]>', 'only these partitions; repeat for more', repeated, [])
+    .option('--dry-run', 'show what would be done, and do nothing', false)
+    .addHelpText(
+      'after',
+      `
+Exactly one of --to-… and --shift-by is given. Without --topic: every topic that the group has offsets for. An offset
+outside of the log becomes its start or its end, with a note.
+
+Examples:
+  cordwood group seek billing --to-earliest --dry-run
+  cordwood group seek billing --to-datetime 2026-01-31T12:00+01:00 -t orders -t payments:0,1
+  cordwood group seek billing --shift-by -100`,
+    )
+    .action(async (name, options) => {
+      const { seekGroup } = await import('./group/seek-command.ts');
+      await seekGroup(name, options);
+    });
+  adminCommand(group, 'delete <groups...>', 'delete groups that nobody is in, and their offsets').action(
+    async (groups, options) => {
+      const { deleteGroups } = await import('./group/group-commands.ts');
+      await deleteGroups(groups, options);
+    },
+  );
+  adminCommand(group, 'offset-delete <group> <topics...>', 'delete offsets of topics that the group does not read')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  cordwood group offset-delete billing old-orders
+  cordwood group offset-delete billing orders:0,3`,
+    )
+    .action(async (name, topics, options) => {
+      const { deleteOffsets } = await import('./group/group-commands.ts');
+      await deleteOffsets(name, topics, options);
     });
 }
 

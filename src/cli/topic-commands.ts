@@ -1,13 +1,9 @@
 /** `cordwood topic …`: create, list, describe, delete and grow topics. */
 import * as kafka from '@platformatic/kafka';
-import { type ClusterInfo, errorName, KafkaClient, type TopicInfo } from './client/kafka-client.ts';
+import { type AdminOptions, reportOutcomes, requestTimeoutMs, withClient } from './admin-command.ts';
+import type { ClusterInfo, KafkaClient, TopicInfo } from './client/kafka-client.ts';
 import { CliError, exitCode } from './exit-code.ts';
 import { printJson, printLine, printTable } from './output.ts';
-
-export interface AdminOptions {
-  readonly bootstrap: string;
-  readonly json: boolean;
-}
 
 export interface CreateOptions extends AdminOptions {
   /** -1: as the broker's num.partitions and default.replication.factor say. */
@@ -17,50 +13,10 @@ export interface CreateOptions extends AdminOptions {
   readonly ifNotExists: boolean;
 }
 
-const requestTimeoutMs = 30_000;
 const topicAlreadyExists = 36;
 const topicResource = 2;
 /** DescribeConfigs' source of a value that somebody set on the topic. */
 const setOnTopic = 1;
-
-async function withClient<Result>(
-  options: AdminOptions,
-  use: (client: KafkaClient) => Promise<Result>,
-): Promise<Result> {
-  const client = new KafkaClient({ bootstrap: options.bootstrap, requestTimeoutMs });
-  try {
-    return await use(client);
-  } finally {
-    await client.close();
-  }
-}
-
-interface Outcome {
-  readonly topic: string;
-  readonly errorCode: number;
-  readonly message: string | null;
-}
-
-/** One line per topic, the good ones to standard output; any bad one makes the exit code 1. */
-function reportOutcomes(outcomes: readonly Outcome[], done: (topic: string) => string, isJson: boolean): void {
-  const isBad = ({ errorCode }: Outcome): boolean => errorCode !== 0;
-  if (isJson)
-    printJson(
-      outcomes.map(({ topic, errorCode, message }) => ({
-        topic,
-        error: errorCode === 0 ? null : errorName(errorCode),
-        message,
-      })),
-    );
-  else for (const { topic } of outcomes.filter((one) => !isBad(one))) printLine(done(topic));
-  const bad = outcomes.filter(isBad);
-  if (bad.length > 0)
-    throw new CliError(
-      bad
-        .map(({ topic, errorCode, message }) => `${topic}: ${errorName(errorCode)}${message ? `: ${message}` : ''}`)
-        .join('\n'),
-    );
-}
 
 export const createTopics = (names: readonly string[], options: CreateOptions): Promise<void> =>
   withClient(options, async (client) => {
@@ -74,9 +30,9 @@ export const createTopics = (names: readonly string[], options: CreateOptions): 
     const answer = await client.requestAny(kafka.createTopicsV7.api, topics, requestTimeoutMs, false);
     const outcomes = answer.topics.map((topic) => {
       const isFine = options.ifNotExists && topic.errorCode === topicAlreadyExists;
-      return { topic: topic.name, errorCode: isFine ? 0 : topic.errorCode, message: topic.errorMessage ?? null };
+      return { name: topic.name, errorCode: isFine ? 0 : topic.errorCode, message: topic.errorMessage ?? null };
     });
-    reportOutcomes(outcomes, (topic) => `created ${topic}`, options.json);
+    reportOutcomes('topic', outcomes, (topic) => `created ${topic}`, options.json);
   });
 
 export const deleteTopics = (names: readonly string[], options: AdminOptions): Promise<void> =>
@@ -87,11 +43,11 @@ export const deleteTopics = (names: readonly string[], options: AdminOptions): P
       requestTimeoutMs,
     );
     const outcomes = answer.responses.map(({ name, errorCode, errorMessage }) => ({
-      topic: name ?? '',
+      name: name ?? '',
       errorCode,
       message: errorMessage ?? null,
     }));
-    reportOutcomes(outcomes, (topic) => `deleted ${topic}`, options.json);
+    reportOutcomes('topic', outcomes, (topic) => `deleted ${topic}`, options.json);
   });
 
 export const addPartitions = (name: string, added: number, options: AdminOptions): Promise<void> =>
@@ -102,11 +58,11 @@ export const addPartitions = (name: string, added: number, options: AdminOptions
     const request = [{ name, count, assignments: null as unknown as [] }];
     const answer = await client.requestAny(kafka.createPartitionsV3.api, request, requestTimeoutMs, false);
     const outcomes = answer.results.map((result) => ({
-      topic: result.name,
+      name: result.name,
       errorCode: result.errorCode,
       message: result.errorMessage ?? null,
     }));
-    reportOutcomes(outcomes, () => `${name} has ${count} partitions`, options.json);
+    reportOutcomes('topic', outcomes, () => `${name} has ${count} partitions`, options.json);
   });
 
 export const listTopics = (isAll: boolean, options: AdminOptions): Promise<void> =>

@@ -3,7 +3,7 @@
  * flat message with a field for every fact that any fault has, of which each code uses its own.
  */
 import { brokerId, leaderEpoch, offset } from '../model/brands.ts';
-import type { Fault, FaultCode, FaultOf } from '../model/fault.ts';
+import type { Fault, PeerFault } from '../model/fault.ts';
 import { ProtobufError } from './protobuf.ts';
 import {
   branded,
@@ -23,17 +23,20 @@ interface RecordError {
   readonly reason: string;
 }
 
-type FactsIn<AFault> = AFault extends Fault ? Exclude<keyof AFault, 'code'> : never;
-type FactOf<AFault, Name> = AFault extends Fault ? (Name extends keyof AFault ? AFault[Name] : never) : never;
-type FactName = FactsIn<Fault>;
+type PeerFaultCode = PeerFault['code'];
+type FactsIn<AFault> = AFault extends PeerFault ? Exclude<keyof AFault, 'code'> : never;
+type FactOf<AFault, Name> = AFault extends PeerFault ? (Name extends keyof AFault ? AFault[Name] : never) : never;
+type FactName = FactsIn<PeerFault>;
 
 /** Every fact of every fault, null where a fault does not have it. A new fact needs a field below, or nothing compiles. */
 type FaultFacts = {
-  readonly [Name in Exclude<FactName, 'recordErrors'>]: FactOf<Fault, Name> | null;
+  readonly [Name in Exclude<FactName, 'recordErrors'>]: FactOf<PeerFault, Name> | null;
 } & { readonly recordErrors: readonly RecordError[] };
 
 /** The facts of each code. A code without its row does not compile. */
-const factsOf: { readonly [Code in FaultCode]: { readonly [Name in FactsIn<FaultOf<Code>>]: true } } = {
+const factsOf: {
+  readonly [Code in PeerFaultCode]: { readonly [Name in FactsIn<Extract<PeerFault, { code: Code }>>]: true };
+} = {
   UNKNOWN_TOPIC_OR_PARTITION: {},
   UNKNOWN_TOPIC_ID: {},
   LEADER_NOT_AVAILABLE: {},
@@ -121,7 +124,7 @@ function toFault(facts: FaultFacts & { readonly code: string }): Fault {
     return { code: 'INVALID_REQUEST', reason: `${facts.code}${facts.reason === null ? '' : `: ${facts.reason}`}` };
   }
   const fault: Record<string, unknown> = { code: facts.code };
-  for (const name of Object.keys(factsOf[facts.code as FaultCode]) as FactName[]) {
+  for (const name of Object.keys(factsOf[facts.code as PeerFaultCode]) as FactName[]) {
     // The one fact that its fault may leave out.
     if (name === 'recordErrors' && facts.recordErrors.length === 0) continue;
     if (facts[name] === null) throw new ProtobufError(`${facts.code} without ${name}`);

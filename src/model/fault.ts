@@ -1,10 +1,10 @@
 import type { BrokerId, LeaderEpoch, Offset } from './brands.ts';
 
 /**
- * Every refusal a core or a room can answer, as a code and facts. `broker/kafka-errors.ts` alone knows Kafka's numbers.
+ * Every refusal a core or a room can answer, but for those of groups below, as a code and facts. `broker/kafka-errors.ts` alone knows Kafka's numbers.
  * What the caller should do: [retry] the same again, [refresh] metadata and retry, [stop] and tell the user.
  */
-export type Fault =
+export type PeerFault =
   // Where the partition is led. [refresh]
   | { code: 'UNKNOWN_TOPIC_OR_PARTITION' }
   | { code: 'UNKNOWN_TOPIC_ID' }
@@ -60,6 +60,34 @@ export type Fault =
   | { code: 'COORDINATOR_NOT_AVAILABLE' }
   | { code: 'COORDINATOR_LOAD_IN_PROGRESS' }
   | { code: 'NOT_COORDINATOR' };
+
+/**
+ * Refusals of a group's coordinator, which travel to clients alone: [stop], but for those that name a member, a generation
+ * or an epoch [join again], and UNSTABLE_OFFSET_COMMIT [retry].
+ */
+export type GroupFault =
+  | { code: 'INVALID_GROUP_ID' }
+  | { code: 'GROUP_ID_NOT_FOUND'; reason: string }
+  | { code: 'NON_EMPTY_GROUP' }
+  | { code: 'GROUP_SUBSCRIBED_TO_TOPIC' }
+  | { code: 'GROUP_MAX_SIZE_REACHED'; reason: string }
+  | { code: 'INVALID_SESSION_TIMEOUT' }
+  | { code: 'INCONSISTENT_GROUP_PROTOCOL' }
+  | { code: 'MEMBER_ID_REQUIRED'; memberId: string }
+  | { code: 'UNKNOWN_MEMBER_ID'; reason: string }
+  | { code: 'FENCED_INSTANCE_ID'; reason: string }
+  | { code: 'ILLEGAL_GENERATION' }
+  | { code: 'REBALANCE_IN_PROGRESS' }
+  | { code: 'FENCED_MEMBER_EPOCH'; reason: string }
+  | { code: 'STALE_MEMBER_EPOCH' }
+  | { code: 'UNRELEASED_INSTANCE_ID'; reason: string }
+  | { code: 'UNSUPPORTED_ASSIGNOR'; reason: string }
+  | { code: 'INVALID_REGULAR_EXPRESSION'; reason: string }
+  | { code: 'OFFSET_METADATA_TOO_LARGE' }
+  | { code: 'INVALID_COMMIT_OFFSET_SIZE' }
+  | { code: 'UNSTABLE_OFFSET_COMMIT' };
+
+export type Fault = PeerFault | GroupFault;
 
 export type FaultCode = Fault['code'];
 /** The fault of one code, with its facts. */

@@ -8,6 +8,7 @@ import type { Logger } from '../env/logger.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { assert, unreachable } from '../model/assert.ts';
 import { type LeaderEpoch, noLeaderEpoch, type Offset, offsetAfter } from '../model/brands.ts';
+import { BrokerError } from '../model/fault.ts';
 import type { PartitionRecord } from '../model/metadata-schema.ts';
 import { batchesOf, lastOffsetOf, partitionLeaderEpochOf } from '../records/batch-header.ts';
 import type { AppendsUnderWay } from './appends-under-way.ts';
@@ -38,6 +39,14 @@ export interface FollowerRoleModules {
 }
 
 type Data = Extract<LeaderMessage, { kind: 'data' }>;
+
+/** Whole batches that lie together in a message. */
+interface Chunk {
+  readonly bytes: Buffer;
+  /** After its last record. */
+  readonly endOffset: Offset;
+  readonly lastEpoch: LeaderEpoch;
+}
 
 export class FollowerRole implements FollowingReplica {
   readonly kind = 'follower';
@@ -143,14 +152,14 @@ export class FollowerRole implements FollowingReplica {
 
   #onData(message: Data): void {
     const { attachId, baseOffset, highWatermark, logStartOffset, batches } = message;
-    let endOffset = baseOffset;
-    let lastEpoch = noLeaderEpoch;
+    const chunks: Chunk[] = [];
+    let end = { endOffset: baseOffset, lastEpoch: noLeaderEpoch };
     try {
-      for (const chunk of batches)
-        for (const batch of batchesOf(chunk)) {
-          endOffset = offsetAfter(lastOffsetOf(batch), 1);
-          lastEpoch = partitionLeaderEpochOf(batch);
-        }
+      for (const bytes of batches) {
+        for (const batch of batchesOf(bytes))
+          end = { endOffset: offsetAfter(lastOffsetOf(batch), 1), lastEpoch: partitionLeaderEpochOf(batch) };
+        chunks.push({ bytes, ...end });
+      }
     } catch (error) {
       this.#logError(error, 'the leader sent bytes that are no batches');
       this.#session.returnCredit(byteLengthOf(batches));
@@ -158,17 +167,9 @@ export class FollowerRole implements FollowingReplica {
     }
     const actions = this.#isOver
       ? []
-      : this.#state.step({
-          kind: 'dataArrived',
-          attachId,
-          baseOffset,
-          endOffset,
-          lastEpoch,
-          highWatermark,
-          logStartOffset,
-        });
+      : this.#state.step({ kind: 'dataArrived', attachId, baseOffset, ...end, highWatermark, logStartOffset });
     if (!actions.some((action) => action.kind === 'append')) this.#session.returnCredit(byteLengthOf(batches));
-    this.#carryOut(actions, batches);
+    this.#carryOut(actions, chunks);
   }
 
   // ------------------------------------------------------------------------------------------------- actions
@@ -177,8 +178,8 @@ export class FollowerRole implements FollowingReplica {
     if (!this.#isOver) this.#carryOut(this.#state.step(event), null);
   }
 
-  /** `batches`: of the data that these actions answer. */
-  #carryOut(actions: readonly FollowerAction[], batches: readonly Buffer[] | null): void {
+  /** `chunks`: of the data that these actions answer. */
+  #carryOut(actions: readonly FollowerAction[], chunks: readonly Chunk[] | null): void {
     for (const action of actions) {
       switch (action.kind) {
         case 'dropEpochsFrom':
@@ -193,8 +194,8 @@ export class FollowerRole implements FollowingReplica {
           this.#session.detach(action.attachId);
           break;
         case 'append':
-          assert(batches !== null, 'an append answers data');
-          void this.#append(batches, action.endOffset);
+          assert(chunks !== null, 'an append answers data');
+          void this.#append(chunks, action.baseOffset);
           break;
         case 'truncateTo':
           void this.#truncate(this.#log.truncateTo(action.offset));
@@ -220,19 +221,30 @@ export class FollowerRole implements FollowingReplica {
     }
   }
 
-  /** Acks up to `endOffset` alone: what was written behind it meanwhile may not be as safe as it has to be yet. */
-  async #append(batches: readonly Buffer[], endOffset: Offset): Promise<void> {
-    const { leaderEpoch } = this.#state;
+  /**
+   * Acks up to its own end alone: what was written behind it meanwhile may not be as safe as it has to be yet. Behind a
+   * refused chunk nothing is handed over: a compacted log may have gaps and would take it.
+   */
+  async #append(chunks: readonly Chunk[], baseOffset: Offset): Promise<void> {
+    const writes: Promise<void>[] = [];
+    let accepted: { endOffset: Offset; lastEpoch: LeaderEpoch } = { endOffset: baseOffset, lastEpoch: noLeaderEpoch };
     try {
-      await this.#underWay.track(Promise.all(batches.map((chunk) => this.#log.appendAsFollower(chunk, leaderEpoch))));
-      this.#step({ kind: 'appended', logEndOffset: endOffset });
+      for (const chunk of chunks) {
+        writes.push(this.#log.appendAsFollower(chunk.bytes, this.#state.leaderEpoch));
+        accepted = chunk;
+      }
     } catch (error) {
-      if (this.#isOver) return; // nobody waits for it: the log has ended, or another leader is compared with it next
+      if (!(error instanceof BrokerError)) throw error;
       this.#logError(error, 'batches of the leader were refused');
-      this.#step({ kind: 'appendRefused', nowMs: this.#host.monotonicMs() });
-    } finally {
-      this.#session.returnCredit(byteLengthOf(batches));
+      const { endOffset: acceptedEndOffset, lastEpoch: acceptedEpoch } = accepted;
+      this.#step({ kind: 'appendRefused', acceptedEndOffset, acceptedEpoch, nowMs: this.#host.monotonicMs() });
     }
+    const areWritten = await this.#underWay.track(Promise.all(writes)).then(
+      () => true,
+      () => false, // the log has failed or is closed: whoever owns it has ended this role
+    );
+    this.#session.returnCredit(chunks.reduce((bytes, chunk) => bytes + chunk.bytes.length, 0));
+    if (areWritten && writes.length > 0) this.#step({ kind: 'appended', logEndOffset: accepted.endOffset });
   }
 
   async #truncate(work: Promise<void>): Promise<void> {

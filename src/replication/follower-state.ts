@@ -76,8 +76,17 @@ export type FollowerEvent =
     }
   /** An `append` was carried out: the write call returned in full. */
   | { readonly kind: 'appended'; readonly logEndOffset: Offset }
-  /** The log refused batches (CRC, order): they are not in it. */
-  | { readonly kind: 'appendRefused'; readonly nowMs: number }
+  /**
+   * The log refused batches (CRC, order) of an `append`: they are not in it, nor is anything behind them. It took what
+   * came before: `appended` reports `acceptedEndOffset` once that is written, where it is not already.
+   */
+  | {
+      readonly kind: 'appendRefused';
+      readonly acceptedEndOffset: Offset;
+      /** Of the last batch that was taken, -1 where all of this append were refused. */
+      readonly acceptedEpoch: LeaderEpoch;
+      readonly nowMs: number;
+    }
   /** A `truncateTo` or `truncateFullyAndStartAt` was carried out. */
   | { readonly kind: 'truncated'; readonly logEndOffset: Offset; readonly lastEpoch: LeaderEpoch }
   /** A newer record of the same leader epoch. */
@@ -197,7 +206,7 @@ export class FollowerState {
       case 'appended':
         return this.#onAppended(event.logEndOffset);
       case 'appendRefused':
-        return this.#onAppendRefused(event.nowMs);
+        return this.#onAppendRefused(event);
       case 'truncated':
         return this.#onTruncated(event.logEndOffset, event.lastEpoch);
       case 'uncleanEpochChanged':
@@ -351,9 +360,20 @@ export class FollowerState {
     return [{ kind: 'ack', attachId: phase.attachId, logEndOffset }, ...this.#maybeRaiseHighWatermark()];
   }
 
-  /** fetching -> waiting. Everything handed over behind what was refused is refused as well. */
-  #onAppendRefused(nowMs: number): FollowerAction[] {
-    this.#underWay.length = 0;
+  /**
+   * fetching -> waiting. What was taken before the refusal may still be on its way to the file; whoever attaches next
+   * must name it, or the leader would send it again and the log refuse it, again and again.
+   */
+  #onAppendRefused({
+    acceptedEndOffset,
+    acceptedEpoch,
+    nowMs,
+  }: FollowerEvent & { kind: 'appendRefused' }): FollowerAction[] {
+    const refused = this.#underWay.findIndex(({ endOffset }) => endOffset > acceptedEndOffset);
+    if (refused >= 0) this.#underWay.length = refused;
+    const knownEndOffset = this.#underWay.at(-1)?.endOffset ?? this.#logEndOffset;
+    if (acceptedEndOffset > knownEndOffset)
+      this.#underWay.push({ endOffset: acceptedEndOffset, lastEpoch: acceptedEpoch });
     if (this.#phase.kind !== 'fetching') return this.#maybeAttach();
     const { attachId } = this.#phase;
     return [...this.#waitUntil(nowMs + this.#options.attachRetryMs), { kind: 'detach', attachId }];

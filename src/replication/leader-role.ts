@@ -74,7 +74,7 @@ export class LeaderRole implements SendingReplica {
   readonly #underWay: AppendsUnderWay;
   readonly #host: LeaderRoleHost;
   readonly #waiters: ProduceWaiters;
-  /** By stream: where data is sent on each append. */
+  /** By stream, its newest: where data is sent on each append. */
   readonly #attachments = new Map<number, { readonly session: LeaderSession; readonly attachId: number }>();
   #isOver = false;
 
@@ -175,6 +175,7 @@ export class LeaderRole implements SendingReplica {
   onAttach(session: LeaderSession, message: AttachMessage): boolean {
     const { attachId, leaderEpoch, logEndOffset, lastEpoch } = message;
     if (leaderEpoch > this.state.leaderEpoch) return false;
+    this.#endAttachment(session.streamId, (known) => known < attachId);
     this.#step({
       kind: 'attachRequested',
       streamId: session.streamId,
@@ -199,13 +200,21 @@ export class LeaderRole implements SendingReplica {
   }
 
   onDetached(streamId: number, attachId: number): void {
-    this.#attachments.delete(streamId);
+    this.#endAttachment(streamId, (known) => known === attachId);
     this.#step({ kind: 'detached', streamId, attachId });
   }
 
   onStreamClosed(streamId: number): void {
-    this.#attachments.delete(streamId);
+    this.#endAttachment(streamId, () => true);
     this.#step({ kind: 'streamClosed', streamId });
+  }
+
+  /** What comes late for an older attach request must not end the newer. */
+  #endAttachment(streamId: number, isMeant: (attachId: number) => boolean): void {
+    const known = this.#attachments.get(streamId);
+    if (!known || !isMeant(known.attachId)) return;
+    this.#attachments.delete(streamId);
+    known.session.stopSending(known.attachId);
   }
 
   // ------------------------------------------------------------------------------------------------- metadata, time

@@ -3,7 +3,8 @@
  * what is sent next. It reads logs and fills messages; whether a follower may attach and what its acks mean is
  * decided by each partition's LeaderState.
  *
- *   bytes in flight on a stream ≤ the credit the follower gave · bytes queued here ≤ queuedLimitBytes
+ *   bytes in flight on a stream ≤ the credit the follower gave, bytes queued here or being read ≤ queuedLimitBytes;
+ *   the last read begun may go beyond
  *   attached partitions with news wait in one line, so that a busy one cannot starve the others
  */
 import type { Timer, Timers } from '../env/clock.ts';
@@ -49,6 +50,8 @@ export interface LeaderSessionHost {
   /** -1 for a broker that is not registered. */
   brokerEpochOf(id: BrokerId): BrokerEpoch;
   onAttach(session: LeaderSession, message: AttachMessage): void;
+  /** The follower has taken back an attach request; a partition that had accepted it has been told. */
+  onDetached(session: LeaderSession, attachId: number): void;
   onSessionClosed(session: LeaderSession): void;
 }
 
@@ -78,6 +81,8 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   /** Came before the hello was accepted. */
   #early: FollowerMessage[] = [];
   #credit = 0;
+  /** Taken from the credit for reads that have not ended. */
+  #readingBytes = 0;
   #isClosed = false;
   #isSendScheduled = false;
   #offsetsTimer: Timer | null = null;
@@ -115,8 +120,11 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
     else if (message.kind === 'attach') {
       this.#detach(message.attachId);
       this.#host.onAttach(this, message);
-    } else if (message.kind === 'detach') this.#detach(message.attachId);
-    else this.#attachments.get(message.attachId)?.replica.onAck(this.streamId, message.attachId, message.logEndOffset);
+    } else if (message.kind === 'detach') {
+      this.#detach(message.attachId);
+      this.#host.onDetached(this, message.attachId);
+    } else
+      this.#attachments.get(message.attachId)?.replica.onAck(this.streamId, message.attachId, message.logEndOffset);
   }
 
   /** A follower need not wait for the answer to its hello; but what it may queue up here is bounded. */
@@ -250,16 +258,14 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
 
   #sendData(): void {
     const messages: LeaderMessage[] = [];
-    let queued = this.#stream.queuedBytes;
+    let queued = this.#stream.queuedBytes + this.#readingBytes;
     while (this.#line.length > 0 && this.#credit > 0 && queued < this.#options.queuedLimitBytes && !this.#isClosed) {
       const attachment = this.#line.shift();
       if (!attachment || this.#attachments.get(attachment.attachId) !== attachment) continue;
       const read = this.#read(attachment);
       if (read instanceof Promise) {
-        read.then(
-          (done) => this.#onRead(attachment, done),
-          (error: unknown) => this.#onReadFailed(attachment, error),
-        );
+        queued += this.#options.readBytes;
+        void this.#takeLater(attachment, read);
         continue;
       }
       if (read === null) continue;
@@ -291,11 +297,23 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
     }
   }
 
-  #onRead(attachment: Attachment, read: FollowerRead): void {
-    if (this.#isClosed || this.#attachments.get(attachment.attachId) !== attachment) return;
-    const messages: LeaderMessage[] = [];
-    this.#take(attachment, read, messages);
-    if (messages.length > 0) this.#stream.send(messages);
+  /** What it may read is taken from the credit at once: all that wait in line could begin before the first one ends. */
+  async #takeLater(attachment: Attachment, reading: Promise<FollowerRead>): Promise<void> {
+    const { readBytes } = this.#options;
+    this.#credit -= readBytes;
+    this.#readingBytes += readBytes;
+    const read = await reading.catch((error: unknown) => {
+      this.#onReadFailed(attachment, error);
+      return null;
+    });
+    this.#credit += readBytes;
+    this.#readingBytes -= readBytes;
+    if (this.#isClosed) return;
+    if (read && this.#attachments.get(attachment.attachId) === attachment) {
+      const messages: LeaderMessage[] = [];
+      this.#take(attachment, read, messages);
+      if (messages.length > 0) this.#stream.send(messages);
+    }
     this.#scheduleSend();
   }
 

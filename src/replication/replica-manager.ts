@@ -19,6 +19,7 @@ import type { ClusterImage, TopicImage } from '../model/cluster-image.ts';
 import { BrokerError, type Fault } from '../model/fault.ts';
 import type { Endpoint, MetadataEntry } from '../model/metadata-schema.ts';
 import { partitionKey } from '../model/topic-partition.ts';
+import { EarlyAttaches } from './early-attaches.ts';
 import { FollowerSession } from './follower-session.ts';
 import type { IsrProposal } from './leader-role.ts';
 import { type AttachMessage, LeaderSession, type LeaderSessionHost } from './leader-session.ts';
@@ -84,6 +85,9 @@ export interface ReplicaManagerModules {
   onStreamOpened(): void;
   /** A log failed for good: this broker must give its partitions away. */
   onLogFailed(error: unknown): void;
+  /** A partition has a replica here now, whatever its role, or has none any more: its coordinator follows it. */
+  onReplicaOpened?(replica: Replica): void;
+  onReplicaRemoved?(replica: Replica): void;
 }
 
 export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
@@ -95,8 +99,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   readonly #damaged = new Map<string, Fault>();
   readonly #leaderSessions = new Map<number, LeaderSession>();
   readonly #followerSessions = new Map<BrokerId, FollowerSession>();
-  /** Attach requests of leader epochs that this broker has yet to learn of, by stream and partition. */
-  readonly #earlyAttaches = new Map<string, { readonly session: LeaderSession; readonly message: AttachMessage }>();
+  readonly #earlyAttaches = new EarlyAttaches();
   #proposals: { readonly replica: Replica; readonly proposal: IsrProposal }[] = [];
   #image: ClusterImage;
   /** -1 until the controller has registered this start of the broker. */
@@ -236,7 +239,6 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
       else if (entry.kind === 'config' && entry.configKind === 'topic') this.#onTopicConfig(entry.name);
     }
     if (areBrokersChanged) this.#onBrokers();
-    if (this.#earlyAttaches.size > 0) this.#retryAttaches();
   }
 
   #onTopic(topicId: TopicId): void {
@@ -258,6 +260,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     if (replica) {
       if (!isMine || !record) this.#remove(replica);
       else if (this.#hasRoles) replica.applyRecord(record);
+      this.#retryAttaches(topicId, partition);
     } else if (isMine && record) this.#open(topic, partition, record.replicas.length);
   }
 
@@ -274,6 +277,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
 
   /** A damaged log stays as it is, and this partition out of service here; any other failure is the directory's. */
   #onOpenFailed(topic: string, partition: number, key: string, error: unknown): void {
+    if (this.#isStopped) return; // the directory is closed
     this.logger.error({ err: error, topic, partition }, 'the log of a partition cannot be opened');
     if (error instanceof BrokerError && error.fault.code === 'SEGMENT_CORRUPT') this.#damaged.set(key, error.fault);
     else this.#modules.onLogFailed(error);
@@ -288,15 +292,17 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     );
     if (this.#isStopped) return replica.close();
     this.#replicas.set(partitionKey(log.topicId, log.partition), replica);
+    this.#modules.onReplicaOpened?.(replica);
     // Metadata may have moved on while the log was opened.
     const record = this.#image.partition(log.topicId, log.partition)?.record;
     if (!record?.replicas.includes(this.localId)) this.#remove(replica);
     else if (this.#hasRoles) replica.applyRecord(record);
-    this.#retryAttaches();
+    this.#retryAttaches(log.topicId, log.partition);
   }
 
   #remove(replica: Replica): void {
     this.#replicas.delete(partitionKey(replica.topicId, replica.partition));
+    this.#modules.onReplicaRemoved?.(replica);
     replica.close();
     this.#modules.logs.remove(replica.log).catch((error: unknown) => {
       this.logger.error(
@@ -344,27 +350,28 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#leaderSessions.get(streamId);
   }
 
-  onSessionClosed(session: LeaderSession): void {
-    this.#leaderSessions.delete(session.streamId);
-    for (const [key, early] of this.#earlyAttaches) if (early.session === session) this.#earlyAttaches.delete(key);
+  onSessionClosed({ streamId }: LeaderSession): void {
+    this.#leaderSessions.delete(streamId);
+    this.#earlyAttaches.dropStream(streamId);
     if (this.#isStopped) return;
-    for (const replica of this.#replicas.values()) replica.onLeaderStreamClosed(session.streamId);
+    for (const replica of this.#replicas.values()) replica.onLeaderStreamClosed(streamId);
   }
 
   /** An attach for a leader epoch this broker has yet to learn of waits for metadata instead of being refused. */
   onAttach(session: LeaderSession, message: AttachMessage): void {
-    const key = `${session.streamId}:${partitionKey(message.topicId, message.partition)}`;
-    this.#earlyAttaches.delete(key);
+    this.#earlyAttaches.dropOlder(session, message);
     const replica = this.get(message.topicId, message.partition);
-    if (replica?.onAttach(session, message)) return;
-    this.#earlyAttaches.set(key, { session, message });
+    if (!replica?.onAttach(session, message)) this.#earlyAttaches.add({ session, message });
   }
 
-  #retryAttaches(): void {
-    for (const [key, { session, message }] of [...this.#earlyAttaches]) {
-      if (session.isClosed) this.#earlyAttaches.delete(key);
-      else this.onAttach(session, message);
-    }
+  onDetached(session: LeaderSession, attachId: number): void {
+    this.#earlyAttaches.drop(session.streamId, attachId);
+  }
+
+  /** A replica here has another role or knows a newer record. */
+  #retryAttaches(topicId: TopicId, partition: number): void {
+    for (const { session, message } of this.#earlyAttaches.take(partitionKey(topicId, partition)))
+      this.onAttach(session, message);
   }
 
   followerSession(leader: BrokerId): FollowerSession {
@@ -436,7 +443,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   }
 
   onRoleChanged(replica: Replica): void {
-    if (this.#earlyAttaches.size > 0) this.#retryAttaches();
+    this.#retryAttaches(replica.topicId, replica.partition);
     this.logger.debug(
       {
         topic: replica.topic,

@@ -10,7 +10,7 @@
 
 import type { Timers } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
-import type { LogRead, PartitionLog } from '../log/partition-log.ts';
+import type { LogRead, PartitionLog, ReadBuffers } from '../log/partition-log.ts';
 import { assert } from '../model/assert.ts';
 import {
   type BrokerId,
@@ -88,6 +88,7 @@ export class Replica {
   readonly #roleHost: LeaderRoleHost & FollowerRoleHost;
   readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
+  #progress = 0;
 
   constructor(
     options: ReplicaOptions,
@@ -136,11 +137,19 @@ export class Replica {
   get logEndOffset(): Offset {
     return this.log.logEndOffset;
   }
+  /** Counts what `onProgress` tells: who read before a listener was there sees by it whether something was missed. */
+  get progress(): number {
+    return this.#progress;
+  }
   get isLeader(): boolean {
     return this.#role.kind === 'leader';
   }
   get #leaderRole(): LeaderRole | null {
     return this.#role.kind === 'leader' ? this.#role : null;
+  }
+  /** The leader epoch it leads under and the log end that epoch began at; null where it does not lead. */
+  get leadership(): { readonly leaderEpoch: LeaderEpoch; readonly leaderEpochStartOffset: Offset } | null {
+    return this.#role.kind === 'leader' ? this.#role.state : null;
   }
   get offlineReason(): string | null {
     return this.#role.kind === 'offline' ? this.#role.reason : null;
@@ -171,7 +180,7 @@ export class Replica {
 
   /** This broker has no part in the partition any more, or is no longer registered: serve nothing. */
   resign(): void {
-    if (this.#role.kind === 'leader' || this.#role.kind === 'follower') this.#endRole({ kind: 'idle' });
+    this.#endRole({ kind: 'idle' });
     this.#target = null;
     this.#record = null;
   }
@@ -179,11 +188,11 @@ export class Replica {
   async #changeRole(): Promise<void> {
     this.#isChanging = true;
     try {
-      for (let record = this.#target; record !== null && !this.#isClosed; record = this.#target) {
+      for (let record = this.#target; record !== null; record = this.#target) {
         this.#target = null;
         this.#endRole({ kind: 'changing' });
         await this.#underWay.ended();
-        if (this.#target !== null || this.#isClosed) continue;
+        if (!this.#isChangingTo(record)) continue;
         if (record.leader === this.#options.leader.localId) await this.#becomeLeader(record);
         else if (record.leader !== noBroker) this.#becomeFollower(record);
         else this.#role = { kind: 'idle' };
@@ -194,6 +203,11 @@ export class Replica {
       this.#isChanging = false;
     }
     this.#notifyRole();
+  }
+
+  /** Asked after each await: meanwhile a newer record may have come, the broker resigned or stopped, the log failed. */
+  #isChangingTo(record: PartitionRecord): boolean {
+    return this.#role.kind === 'changing' && this.#record === record;
   }
 
   #notifyRole(): void {
@@ -215,7 +229,7 @@ export class Replica {
   async #becomeLeader(record: PartitionRecord): Promise<void> {
     const { log } = this;
     await log.startLeaderEpoch(record.leaderEpoch);
-    if (this.#isClosed || this.#role.kind !== 'changing') return;
+    if (!this.#isChangingTo(record)) return;
     const role = new LeaderRole(
       this.#options,
       { log, underWay: this.#underWay, host: this.#roleHost },
@@ -261,6 +275,7 @@ export class Replica {
   /** Stops serving; the log is closed by whoever opened it. */
   close(): void {
     this.#endRole({ kind: 'idle' });
+    this.#target = null;
     this.#isClosed = true;
     this.log.onAppended = null;
     this.log.onFailed = null;
@@ -291,6 +306,11 @@ export class Replica {
     if (this.#role.kind === 'leader') return this.#role.state;
     if (!this.#mayLeadSoon()) throw new BrokerError(this.#refusal());
     return this.#held().then(() => this.#leaderOrRefuse().state);
+  }
+
+  /** The same, with nobody held: throws NOT_LEADER, STORAGE. */
+  leadingNow(): LeaderState {
+    return this.#leaderOrRefuse().state;
   }
 
   #refusal(): Fault {
@@ -346,6 +366,17 @@ export class Replica {
     return this.#leaderOrRefuse().appendAsCoordinator(batch);
   }
 
+  /** Whether this broker leads and is not cut off from everybody who could elect another leader (I19). */
+  mayActAsLeader(): boolean {
+    if (this.#role.kind !== 'leader') return false;
+    return this.#role.state.mayAppend(this.#host.monotonicMs(), this.#host.controllerContactMs());
+  }
+
+  /** For a coordinator that loads what its log holds, committed or not: whole batches before `endOffset`. */
+  readForLoading(from: Offset, maxBytes: number, endOffset: Offset): LogRead | Promise<LogRead> {
+    return this.log.read(from, { maxBytes, endOffset, minOneBatch: true });
+  }
+
   #leaderOrRefuse(): LeaderRole {
     if (this.#role.kind !== 'leader') throw new BrokerError(this.#refusal());
     return this.#role;
@@ -386,15 +417,20 @@ export class Replica {
 
   /**
    * Whole batches from the one that contains `from`, below the high watermark. Between high watermark and log end:
-   * nothing, and no error (I12). Throws OFFSET_OUT_OF_RANGE.
+   * nothing, and no error (I12). Throws OFFSET_OUT_OF_RANGE. What comes from the disk lies in `buffers`, where given.
    */
-  readForConsumer(from: Offset, maxBytes: number, minOneBatch: boolean): LogRead | Promise<LogRead> {
+  readForConsumer(
+    from: Offset,
+    maxBytes: number,
+    minOneBatch: boolean,
+    buffers?: ReadBuffers,
+  ): LogRead | Promise<LogRead> {
     const { logStartOffset, logEndOffset } = this.log;
     if (from < logStartOffset || from > logEndOffset)
       throw new BrokerError({ code: 'OFFSET_OUT_OF_RANGE', asked: from, logStartOffset, logEndOffset });
     const endOffset = this.#highWatermark;
     if (from >= endOffset) return { chunks: [], byteLength: 0, nextOffset: from };
-    return this.log.read(from, { maxBytes, endOffset, minOneBatch });
+    return this.log.read(from, { maxBytes, endOffset, minOneBatch, ...(buffers && { buffers }) });
   }
 
   /** `listener` runs after each move of the high watermark or change of role, until the returned function is called. */
@@ -404,6 +440,7 @@ export class Replica {
   }
 
   #notifyProgress(): void {
+    this.#progress++;
     if (this.#progressListeners.size > 0) for (const listener of [...this.#progressListeners]) listener();
   }
 }

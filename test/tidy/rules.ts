@@ -44,7 +44,7 @@ const homes: readonly (readonly [pattern: RegExp, rooms: readonly string[]])[] =
   [/^re2js$/, ['coordinator']],
   [/^node:(assert|buffer|crypto|events|os|path|url|util|process|stream|stream\/promises)$/, Object.keys(arrows)],
   // createRequire, to load a package at its first use or to do without one; the compile cache.
-  [/^node:module$/, ['records', 'cluster', 'cli']],
+  [/^node:module$/, ['records', 'coordinator', 'cluster', 'cli']],
 ];
 
 /** What must come through `src/env/`: as a sequence of tokens, and what to use instead. */

@@ -9,6 +9,7 @@ import { BrokerError, type Fault } from '../../model/fault.ts';
 import type { Replica } from '../../replication/replica.ts';
 import type { Item } from '../../wire/field.ts';
 import { type FetchRequest, type FetchResponseInput, fetchApi } from '../../wire/messages/01-fetch.ts';
+import type { AnswerLease } from '../answer-memory.ts';
 import { type ClientNode, isFault, leaderHint, topicOf } from '../cluster-view.ts';
 import type { FetchContext, FetchPartition } from '../fetch-sessions.ts';
 import { errorCodeOf, faultOf, fetchErrorCode, unknownServerError } from '../kafka-errors.ts';
@@ -20,8 +21,13 @@ type PartitionAnswer = Item<Item<FetchResponseInput['responses']>['partitions']>
 /** What one partition gave in one round. */
 interface Fetched {
   readonly asked: FetchPartition;
+  /** null: there is nothing to wait for. */
   readonly replica: Replica | null;
+  /** Of the replica, before it was read. */
+  readonly progress: number;
   readonly byteLength: number;
+  /** Counted for MinBytes: with more in the log than there was room for, all that was asked for. */
+  readonly countedBytes: number;
   /** An error, a diverging epoch or a hint: answer at once. */
   readonly isUrgent: boolean;
   readonly highWatermark: number;
@@ -33,6 +39,15 @@ interface Limits {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly isReadCommitted: boolean;
+  /** What the answer's bytes are read into, and how many more it may hold. */
+  readonly memory: AnswerLease;
+}
+
+/** What all partitions gave in one round. */
+interface Round {
+  readonly all: readonly Fetched[];
+  /** Answer now: there is as much as was asked for, or an error. */
+  readonly isEnough: boolean;
 }
 
 const usesTopicIds = (version: number): boolean => version >= 13;
@@ -62,7 +77,6 @@ const forgottenPartitions = (request: FetchRequest) =>
 function refused(
   services: BrokerServices,
   asked: FetchPartition,
-  replica: Replica | null,
   error: unknown,
   context: RequestContext,
   hints: Map<number, ClientNode>,
@@ -73,8 +87,10 @@ function refused(
   if (hint) hints.set(hint.node.nodeId, hint.node);
   return {
     asked,
-    replica,
+    replica: null,
+    progress: 0,
     byteLength: 0,
+    countedBytes: 0,
     isUrgent: true,
     highWatermark: -1,
     logStartOffset: -1,
@@ -104,6 +120,17 @@ function replicaFor(services: BrokerServices, asked: FetchPartition, version: nu
   return found instanceof Promise ? found.then(present) : present(found);
 }
 
+/** The replica once it leads; a promise where its log is being opened, or where it is not known yet who leads. */
+function leaderFor(services: BrokerServices, asked: FetchPartition, version: number): Replica | Promise<Replica> {
+  const found = replicaFor(services, asked, version);
+  const whenLeading = (replica: Replica): Replica | Promise<Replica> => {
+    replica.checkLeaderEpoch(asked.currentLeaderEpoch);
+    const leading = replica.leading();
+    return leading instanceof Promise ? leading.then(() => replica) : replica;
+  };
+  return found instanceof Promise ? found.then(whenLeading) : whenLeading(found);
+}
+
 /** KIP-320: the log has no such (epoch, offset), so what the client read up to there is not what is here. */
 function divergence(
   replica: Replica,
@@ -119,31 +146,32 @@ function divergence(
 async function fetchOne(
   services: BrokerServices,
   asked: FetchPartition,
+  leader: Replica | Promise<Replica>,
   limits: Limits,
-  room: number,
+  wantedBytes: number,
   isFirst: boolean,
   context: RequestContext,
   hints: Map<number, ClientNode>,
 ): Promise<Fetched> {
-  let replica: Replica | null = null;
   try {
-    const found = replicaFor(services, asked, context.version);
-    replica = found instanceof Promise ? await found : found;
+    const replica = leader instanceof Promise ? await leader : leader;
+    // While others were waited for the role may have changed.
     replica.checkLeaderEpoch(asked.currentLeaderEpoch);
-    const leading = replica.leading();
-    if (leading instanceof Promise) {
-      await leading;
-      replica.checkLeaderEpoch(asked.currentLeaderEpoch);
-    }
-    const from = asked.fetchOffset < 0n ? badOffset(replica, asked.fetchOffset) : offset(asked.fetchOffset);
+    replica.leadingNow();
+    const from = offsetIn(replica, asked.fetchOffset);
     const diverging = divergence(replica, asked, from);
-    const { highWatermark, logStartOffset } = replica;
-    const reading = diverging ? null : replica.readForConsumer(from, Math.min(asked.maxBytes, room), isFirst);
+    const { highWatermark, logStartOffset, progress } = replica;
+    const room = Math.min(wantedBytes, limits.memory.room);
+    const reading = diverging ? null : replica.readForConsumer(from, room, isFirst, limits.memory);
     const read = reading instanceof Promise ? await reading : reading;
+    const byteLength = read?.byteLength ?? 0;
+    const hasMore = read !== null && read.nextOffset < highWatermark;
     return {
       asked,
       replica,
-      byteLength: read?.byteLength ?? 0,
+      progress,
+      byteLength,
+      countedBytes: hasMore ? Math.max(byteLength, wantedBytes) : byteLength,
       isUrgent: diverging !== null,
       highWatermark,
       logStartOffset,
@@ -159,13 +187,36 @@ async function fetchOne(
       },
     };
   } catch (error) {
-    return refused(services, asked, replica, error, context, hints);
+    return refused(services, asked, error, context, hints);
   }
 }
 
-function badOffset(replica: Replica, asked: bigint): never {
-  const { logStartOffset, logEndOffset } = replica;
+/** Whatever 64 bits a client sends: what cannot be an offset is out of range. */
+function offsetIn({ logStartOffset, logEndOffset }: Replica, asked: bigint): Offset {
+  if (asked >= 0n && asked <= Number.MAX_SAFE_INTEGER) return offset(asked);
   throw new BrokerError({ code: 'OFFSET_OUT_OF_RANGE', asked: Number(asked) as Offset, logStartOffset, logEndOffset });
+}
+
+interface Asked {
+  readonly partition: FetchPartition;
+  readonly leader: Replica | Promise<Replica>;
+}
+
+/** Asked for all at once, so that all whose leader is not known yet are waited for together. */
+async function withLeaders(
+  services: BrokerServices,
+  partitions: readonly FetchPartition[],
+  version: number,
+): Promise<Asked[]> {
+  const all = partitions.map((partition): Asked => {
+    try {
+      return { partition, leader: leaderFor(services, partition, version) };
+    } catch (error) {
+      return { partition, leader: Promise.reject(error) };
+    }
+  });
+  if (all.some(({ leader }) => leader instanceof Promise)) await Promise.allSettled(all.map(({ leader }) => leader));
+  return all;
 }
 
 /** One round over all partitions. The first batch found may exceed the limits, so that it cannot stall a consumer. */
@@ -175,33 +226,23 @@ async function fetchAll(
   limits: Limits,
   context: RequestContext,
   hints: Map<number, ClientNode>,
-): Promise<Fetched[]> {
+): Promise<Round> {
+  const { memory, minBytes, maxBytes } = limits;
   const all: Fetched[] = [];
   let bytes = 0;
-  for (const partition of asked) {
-    const fetched = await fetchOne(
-      services,
-      partition,
-      limits,
-      Math.max(0, limits.maxBytes - bytes),
-      bytes === 0,
-      context,
-      hints,
-    );
+  let countedBytes = 0;
+  let isUrgent = false;
+  for (const { partition, leader } of await withLeaders(services, asked, context.version)) {
+    const wantedBytes = Math.max(0, Math.min(partition.maxBytes, maxBytes - bytes));
+    const fetched = await fetchOne(services, partition, leader, limits, wantedBytes, bytes === 0, context, hints);
     bytes += fetched.byteLength;
+    countedBytes += fetched.countedBytes;
+    memory.holdAtLeast(bytes);
+    isUrgent ||= fetched.isUrgent;
     all.push(fetched);
   }
-  return all;
+  return { all, isEnough: isUrgent || countedBytes >= Math.min(minBytes, maxBytes) };
 }
-
-const isEnough = (all: readonly Fetched[], limits: Limits): boolean => {
-  let bytes = 0;
-  for (const one of all) {
-    if (one.isUrgent) return true;
-    bytes += one.byteLength;
-  }
-  return bytes >= limits.minBytes;
-};
 
 /** Fulfilled when one of the partitions has news, at the deadline, or when the client is gone. */
 function news(
@@ -210,6 +251,8 @@ function news(
   waitMs: number,
   context: RequestContext,
 ): Promise<void> {
+  // What came while other partitions were read has told nobody.
+  if (all.some(({ replica, progress }) => replica !== null && replica.progress !== progress)) return Promise.resolve();
   return new Promise((resolve) => {
     const undo: (() => void)[] = [];
     const finish = (): void => {
@@ -230,21 +273,22 @@ async function fetchUntilEnough(
   maxWaitMs: number,
   context: RequestContext,
   hints: Map<number, ClientNode>,
-): Promise<Fetched[]> {
+): Promise<readonly Fetched[]> {
   const deadlineMs = services.clock.monotonicMs() + maxWaitMs;
   let isGone = false;
   const stopWatching = context.onDisconnect(() => {
     isGone = true;
   });
-  let all = await fetchAll(services, plan.partitions, limits, context, hints);
-  while (!isGone && plan.partitions.length > 0 && !isEnough(all, limits)) {
+  let round = await fetchAll(services, plan.partitions, limits, context, hints);
+  while (!isGone && plan.partitions.length > 0 && !round.isEnough) {
     const waitMs = deadlineMs - services.clock.monotonicMs();
     if (waitMs <= 0) break;
-    await news(services, all, waitMs, context);
-    all = await fetchAll(services, plan.partitions, limits, context, hints);
+    limits.memory.reset(); // who waits holds nothing
+    await news(services, round.all, waitMs, context);
+    round = await fetchAll(services, plan.partitions, limits, context, hints);
   }
   stopWatching();
-  return all;
+  return round.all;
 }
 
 function answerOf(
@@ -289,7 +333,10 @@ export const fetch = serve(fetchApi, async (services, request, context) => {
     const fault: Fault | null = faultOf(error, services.logger);
     return { errorCode: fault ? errorCodeOf(fault) : unknownServerError, responses: [] };
   }
+  const memory = services.answerMemory.lease();
+  context.onAnswerGone(() => memory.release());
   const limits: Limits = {
+    memory,
     minBytes: request.minBytes,
     maxBytes: Math.min(Math.max(request.maxBytes, 0), services.config.values['fetch.max.bytes']),
     isReadCommitted: request.isolationLevel === 1,

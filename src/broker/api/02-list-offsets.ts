@@ -69,9 +69,13 @@ async function find(services: BrokerServices, topic: Topic, asked: Partition, ve
         asked.timestamp === maxTimestamp
           ? await log.maxTimestampOffset()
           : await log.offsetForTimestamp(Number(asked.timestamp));
-      // What is not committed is not there for a reader.
-      if (!found || found.offset >= leader.highWatermark) return nothing;
-      return { offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch };
+      if (!found) return nothing;
+      if (found.offset < leader.highWatermark)
+        return { offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch };
+      // What is not committed is not there for a reader; but what an earlier leader committed is, and this one may not
+      // know it yet (Kafka's Partition.fetchOffsetForTimestamp).
+      if (!leader.isOffsetAvailable) throw new BrokerError({ code: 'OFFSET_NOT_AVAILABLE' });
+      return nothing;
     }
   }
 }

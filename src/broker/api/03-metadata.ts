@@ -5,6 +5,7 @@
  * clients that are told a dead leader ask again only after seconds (client-expectations, failing over 2).
  */
 
+import type { NewTopic } from '../../controller/control-messages.ts';
 import { topicId } from '../../model/brands.ts';
 import type { ClusterImage, TopicImage } from '../../model/cluster-image.ts';
 import type { Fault } from '../../model/fault.ts';
@@ -12,6 +13,7 @@ import { topicNameProblem } from '../../model/topic-partition.ts';
 import type { Item } from '../../wire/field.ts';
 import { type MetadataRequest, type MetadataResponseInput, metadataApi } from '../../wire/messages/03-metadata.ts';
 import { clientNodes, controllerFor, describePartition, zeroUuid } from '../cluster-view.ts';
+import { internalTopic } from '../coordinators/internal-topics.ts';
 import { errorCodeOf } from '../kafka-errors.ts';
 import { type BrokerServices, type RequestContext, serve } from '../services.ts';
 
@@ -58,14 +60,17 @@ async function awaitElections(services: BrokerServices, asked: readonly Asked[] 
 
 /** Creates what is missing; whether that worked the client learns when it asks again, as in Kafka. */
 function createMissing(services: BrokerServices, names: readonly string[]): void {
-  const topics = names.map((name) => ({
-    name,
-    partitions: -1,
-    replicationFactor: -1,
-    assignment: null,
-    configs: {},
-    isInternal: false,
-  }));
+  const topics = names.map(
+    (name): NewTopic =>
+      internalTopic(name, services.config) ?? {
+        name,
+        partitions: -1,
+        replicationFactor: -1,
+        assignment: null,
+        configs: {},
+        isInternal: false,
+      },
+  );
   void services.admin({ kind: 'createTopics', topics, validateOnly: false }, autoCreateTimeoutMs);
 }
 

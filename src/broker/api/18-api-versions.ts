@@ -17,8 +17,22 @@ export const apiVersions = (served: () => Iterable<ServedApi>): ServedApi =>
       !(softwareName.test(request.clientSoftwareName) && softwareName.test(request.clientSoftwareVersion))
     )
       return { errorCode: errorCodeOf({ code: 'INVALID_REQUEST', reason: '' }), apiKeys: [] };
-    return { errorCode: 0, apiKeys: advertised(served()), finalizedFeaturesEpoch: 0n };
+    return {
+      errorCode: 0,
+      apiKeys: advertised(served()),
+      // Older Java clients refuse a minimum of 0 (KAFKA-17492).
+      supportedFeatures: features.filter(({ minVersion }) => version >= 4 || minVersion > 0),
+      finalizedFeaturesEpoch: 0n,
+      finalizedFeatures: features.map(({ name, maxVersion }) => ({
+        name,
+        maxVersionLevel: maxVersion,
+        minVersionLevel: maxVersion,
+      })),
+    };
   });
+
+/** What tools print; clients look at the API keys. 1: groups of the new protocol (KIP-848). */
+const features = [{ name: 'group.version', minVersion: 0, maxVersion: 1 }];
 
 const advertised = (served: Iterable<ServedApi>) =>
   [...served].map(({ api, advertisedMinVersion, maxVersion }) => ({

@@ -1,7 +1,7 @@
 /** CreateTopics 2–7: checked here as far as any broker can, carried out by the controller. KIP-525 (5: configs in the answer). */
 import type { AdminItemResult, NewTopic } from '../../controller/control-messages.ts';
 import { type BrokerId, brokerId, type TopicId } from '../../model/brands.ts';
-import { effectiveTopicConfig } from '../../model/config/broker-config.ts';
+import { type BrokerConfig, effectiveTopicConfig } from '../../model/config/broker-config.ts';
 import { formatConfigValue } from '../../model/config/config-key.ts';
 import { type TopicConfigName, topicConfigKeys, topicConfigProblem } from '../../model/config/topic-config.ts';
 import type { Fault } from '../../model/fault.ts';
@@ -13,6 +13,7 @@ import {
   createTopicsApi,
 } from '../../wire/messages/19-create-topics.ts';
 import { zeroUuid } from '../cluster-view.ts';
+import { internalTopic } from '../coordinators/internal-topics.ts';
 import { errorCodeOf, errorMessageOf } from '../kafka-errors.ts';
 import { type BrokerServices, serve } from '../services.ts';
 import { adminResults } from './admin-results.ts';
@@ -44,7 +45,7 @@ function assignmentOf(topic: Topic): readonly (readonly BrokerId[])[] | Fault | 
 
 const isFault = (value: NewTopic | Fault): value is Fault => 'code' in value;
 
-function newTopic(topic: Topic): NewTopic | Fault {
+function newTopic(topic: Topic, config: BrokerConfig): NewTopic | Fault {
   const nameProblem = topicNameProblem(topic.name);
   if (nameProblem) return { code: 'INVALID_TOPIC', reason: nameProblem };
   const configs = Object.fromEntries(topic.configs.map(({ name, value }) => [name, value]));
@@ -52,13 +53,15 @@ function newTopic(topic: Topic): NewTopic | Fault {
   if (configProblem) return { code: 'INVALID_CONFIG', reason: configProblem };
   const assignment = assignmentOf(topic);
   if (assignment !== null && 'code' in assignment) return assignment;
+  // A coordinator's topic is one whoever makes it; what the request does not say is as the coordinator would.
+  const internal = internalTopic(topic.name, config);
   return {
     name: topic.name,
     partitions: assignment ? assignment.length : topic.numPartitions,
     replicationFactor: topic.replicationFactor,
     assignment,
-    configs: configs as Record<string, string>,
-    isInternal: false,
+    configs: { ...internal?.configs, ...(configs as Record<string, string>) },
+    isInternal: internal !== null,
   };
 }
 
@@ -100,7 +103,9 @@ export const createTopics = serve(createTopicsApi, async (services, request) => 
   const times = new Map<string, number>();
   for (const { name } of request.topics) times.set(name, (times.get(name) ?? 0) + 1);
   const twice: Fault = { code: 'INVALID_REQUEST', reason: 'Duplicate topic name.' };
-  const checked = request.topics.map((topic) => ((times.get(topic.name) ?? 0) > 1 ? twice : newTopic(topic)));
+  const checked = request.topics.map((topic) =>
+    (times.get(topic.name) ?? 0) > 1 ? twice : newTopic(topic, services.config),
+  );
   const topics = checked.filter((one): one is NewTopic => !isFault(one));
   const { validateOnly, timeoutMs } = request;
   const results = await adminResults(

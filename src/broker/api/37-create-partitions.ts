@@ -1,29 +1,41 @@
 /** CreatePartitions 0–3: more partitions for a topic (KIP-195); carried out by the controller. */
 import { brokerId } from '../../model/brands.ts';
 import type { Fault } from '../../model/fault.ts';
-import { createPartitionsApi } from '../../wire/messages/37-create-partitions.ts';
+import type { Item } from '../../wire/field.ts';
+import { type CreatePartitionsRequest, createPartitionsApi } from '../../wire/messages/37-create-partitions.ts';
 import { errorCodeOf, errorMessageOf } from '../kafka-errors.ts';
 import { serve } from '../services.ts';
 import { adminResults } from './admin-results.ts';
 
+type Topic = Item<CreatePartitionsRequest['topics']>;
+
+/** What no controller need be asked about; null where one has to be. */
+function faultOf({ assignments }: Topic): Fault | null {
+  if (assignments?.some(({ brokerIds }) => brokerIds.some((id) => id < 0)))
+    return { code: 'INVALID_REPLICA_ASSIGNMENT', reason: 'a broker id is negative' };
+  return null;
+}
+
 export const createPartitions = serve(createPartitionsApi, async (services, request) => {
-  const times = new Map<string, number>();
-  for (const { name } of request.topics) times.set(name, (times.get(name) ?? 0) + 1);
-  const once = request.topics.filter(({ name }) => times.get(name) === 1);
-  const topics = once.map(({ name, count, assignments }) => ({
-    name,
-    total: count,
-    assignment: assignments?.map(({ brokerIds }) => brokerIds.map(brokerId)) ?? null,
-  }));
+  const twice: Fault = { code: 'INVALID_REQUEST', reason: 'Duplicate topic in request.' };
+  const faults = new Map<string, Fault | null>();
+  for (const topic of request.topics) faults.set(topic.name, faults.has(topic.name) ? twice : faultOf(topic));
+  const topics = request.topics
+    .filter(({ name }) => faults.get(name) === null)
+    .map(({ name, count, assignments }) => ({
+      name,
+      total: count,
+      assignment: assignments?.map(({ brokerIds }) => brokerIds.map(brokerId)) ?? null,
+    }));
   const { validateOnly, timeoutMs } = request;
   const command = { kind: 'createPartitions', topics, validateOnly } as const;
   const results = await adminResults(services, command, topics.length, timeoutMs);
-  const twice: Fault = { code: 'INVALID_REQUEST', reason: 'Duplicate topic in request.' };
+  for (const [index, { name }] of topics.entries()) faults.set(name, results[index]?.fault ?? null);
   return {
-    results: [...times.keys()].map((name) => {
-      const at = once.findIndex((topic) => topic.name === name);
-      const fault = at < 0 ? twice : (results[at]?.fault ?? null);
-      return { name, errorCode: fault ? errorCodeOf(fault) : 0, errorMessage: fault && errorMessageOf(fault) };
-    }),
+    results: [...faults].map(([name, fault]) => ({
+      name,
+      errorCode: fault ? errorCodeOf(fault) : 0,
+      errorMessage: fault && errorMessageOf(fault),
+    })),
   };
 });

@@ -16,3 +16,15 @@ export function parseStartOffset(text: string): StartOffset {
   if (/^@\d{1,18}$/.test(text)) return { kind: 'timestamp', ms: BigInt(text.slice(1)) };
   throw new CliError(`--offset ${text}: not earliest, latest, a number, -N or @milliseconds`, exitCode.usage);
 }
+
+/** Where a group begins that has no offset for a partition: as in `auto.offset.reset`, one end of the log or the other. */
+export type ResetOffset = 'earliest' | 'latest';
+
+export function parseResetOffset(text: string): ResetOffset {
+  const { kind } = parseStartOffset(text);
+  if (kind === 'earliest' || kind === 'latest') return kind;
+  throw new CliError(
+    `--offset ${text}: with --group it is earliest or latest (move a group with: cordwood group seek)`,
+    exitCode.usage,
+  );
+}

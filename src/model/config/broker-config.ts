@@ -140,6 +140,13 @@ const keysOfTheBroker = {
     min: 1,
     doc: 'Bytes of requests held in memory at once; above it no more are read from clients.',
   },
+  'cordwood.answer.memory.bytes': {
+    name: 'cordwood.answer.memory.bytes',
+    type: 'long',
+    default: 268_435_456,
+    min: 1,
+    doc: 'Bytes of answers to fetches held in memory at once; the nearer to it, the smaller are the next answers.',
+  },
   'connections.max.idle.ms': {
     name: 'connections.max.idle.ms',
     type: 'long',
@@ -220,6 +227,104 @@ const keysOfTheBroker = {
     min: 0,
     doc: 'How long the first members of a group are waited for.',
   },
+  'group.min.session.timeout.ms': {
+    name: 'group.min.session.timeout.ms',
+    type: 'int',
+    default: 6000,
+    min: 1,
+    doc: 'The shortest session timeout a member of a classic group may ask for.',
+  },
+  'group.max.session.timeout.ms': {
+    name: 'group.max.session.timeout.ms',
+    type: 'int',
+    default: 1_800_000,
+    min: 1,
+    doc: 'The longest session timeout a member of a classic group may ask for.',
+  },
+  'group.max.size': {
+    name: 'group.max.size',
+    type: 'int',
+    default: 2_147_483_647,
+    min: 1,
+    doc: 'Most members of a classic group.',
+  },
+  'group.consumer.session.timeout.ms': {
+    name: 'group.consumer.session.timeout.ms',
+    type: 'int',
+    default: 45_000,
+    min: 1,
+    doc: 'A member of a group of the new protocol (KIP-848) that is not heard of for so long is removed.',
+  },
+  'group.consumer.heartbeat.interval.ms': {
+    name: 'group.consumer.heartbeat.interval.ms',
+    type: 'int',
+    default: 5000,
+    min: 1,
+    doc: 'How often members of such a group are told to send a heartbeat.',
+  },
+  'group.consumer.max.size': {
+    name: 'group.consumer.max.size',
+    type: 'int',
+    default: 2_147_483_647,
+    min: 1,
+    doc: 'Most members of a group of the new protocol.',
+  },
+  'group.consumer.assignors': {
+    name: 'group.consumer.assignors',
+    type: 'list',
+    default: ['uniform', 'range'] as readonly string[],
+    problem: assignorsProblem,
+    doc: 'Server-side assignors; the first is taken where no member asks for one.',
+  },
+  'group.consumer.migration.policy': {
+    name: 'group.consumer.migration.policy',
+    type: 'string',
+    default: 'bidirectional',
+    oneOf: ['disabled', 'downgrade', 'upgrade', 'bidirectional'],
+    doc: 'Whether a group may change between the classic and the new protocol while it has members.',
+  },
+  'group.consumer.regex.refresh.interval.ms': {
+    name: 'group.consumer.regex.refresh.interval.ms',
+    type: 'int',
+    default: 600_000,
+    min: 10_000,
+    doc: 'How often subscriptions by regular expression are evaluated again.',
+  },
+  'offset.metadata.max.bytes': {
+    name: 'offset.metadata.max.bytes',
+    type: 'int',
+    default: 4096,
+    min: 0,
+    doc: 'Most bytes of the text that is committed with an offset.',
+  },
+  'offsets.commit.timeout.ms': {
+    name: 'offsets.commit.timeout.ms',
+    type: 'int',
+    default: 5000,
+    min: 1,
+    doc: 'How long the coordinator waits for a commit to be on all in-sync replicas.',
+  },
+  'offsets.retention.minutes': {
+    name: 'offsets.retention.minutes',
+    type: 'int',
+    default: 10_080,
+    min: 1,
+    doc: 'Offsets of a group without members are kept for so long.',
+  },
+  'offsets.retention.check.interval.ms': {
+    name: 'offsets.retention.check.interval.ms',
+    type: 'long',
+    default: 600_000,
+    min: 1,
+    doc: 'How often expired offsets are looked for.',
+  },
+  'offsets.topic.segment.bytes': {
+    name: 'offsets.topic.segment.bytes',
+    type: 'int',
+    default: 104_857_600,
+    min: 1_048_576,
+    doc: 'Segment size of __consumer_offsets.',
+  },
   'offsets.topic.num.partitions': {
     name: 'offsets.topic.num.partitions',
     type: 'int',
@@ -232,7 +337,7 @@ const keysOfTheBroker = {
     type: 'short',
     default: 3,
     min: 1,
-    doc: 'Replicas of __consumer_offsets.',
+    doc: 'Replicas of __consumer_offsets; 1 where this one process is the whole cluster and nothing else is said.',
   },
   'transaction.state.log.num.partitions': {
     name: 'transaction.state.log.num.partitions',
@@ -260,6 +365,13 @@ const keysOfTheBroker = {
 function plaintextOnly(value: ConfigValue): string | null {
   const bad = (value as readonly string[]).find((one) => !/^[^:]+:PLAINTEXT$/i.test(one));
   return bad === undefined ? null : `${bad}: only NAME:PLAINTEXT is supported`;
+}
+
+function assignorsProblem(value: ConfigValue): string | null {
+  const names = value as readonly string[];
+  const bad = names.find((name) => name !== 'uniform' && name !== 'range');
+  if (bad !== undefined) return `${bad}: only uniform and range are there`;
+  return names.length > 0 ? null : 'at least one is needed';
 }
 
 function clusterNameProblem(value: ConfigValue): string | null {

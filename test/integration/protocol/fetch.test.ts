@@ -224,6 +224,23 @@ describe('waiting', () => {
     assert.equal((await later).errorCode, 0);
   });
 
+  test('nobody waits for more than the limits let through, or for a batch that does not fit', async () => {
+    await raw.createTopic('limits', { partitions: 1, replicationFactor: 3 });
+    const client = await open((await leaderOf('limits')).leader);
+    const batch = batchOf(['x'.repeat(100)]);
+    for (let index = 0; index < 3; index++) await produce(client, 'limits', batch);
+    const fits = batch.length + 10;
+    const cases = [
+      [{ partitionMaxBytes: fits }, { minBytes: fits }],
+      [{}, { minBytes: fits, maxBytes: fits }],
+      [{ fetchOffset: 2n }, { minBytes: 1 << 20, maxBytes: batch.length }],
+    ] as const;
+    for (const [partition, more] of cases) {
+      const answer = first(await fetch(client, 'limits', partition, { maxWaitMs: 60_000, ...more }));
+      assert.equal(answer.records?.length, batch.length);
+    }
+  });
+
   test('minBytes waits for more than one batch', async () => {
     await raw.createTopic('heap', { partitions: 1, replicationFactor: 3 });
     const { leader } = await leaderOf('heap');

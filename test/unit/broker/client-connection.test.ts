@@ -6,6 +6,7 @@ import {
   type BrokerServices,
   closeConnection,
   noAnswer,
+  type RequestContext,
   type ServedApi,
   serve,
 } from '../../../src/broker/services.ts';
@@ -26,9 +27,16 @@ class FakeSocket implements Connection {
   isPaused = false;
   isDestroyed = false;
   isSlow = false;
-  write(chunks: readonly Uint8Array[]): boolean {
+  /** To call for each write when the peer has taken it, or when it is lost. */
+  readonly #onSent: (() => void)[] = [];
+  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
     for (const chunk of chunks) this.written.push(Buffer.from(chunk));
+    if (onSent) this.#onSent.push(onSent);
     return !this.isSlow;
+  }
+  /** All that was written has left or, where the socket is destroyed, is lost. */
+  taken(): void {
+    for (const onSent of this.#onSent.splice(0)) onSent();
   }
   pause(): void {
     this.isPaused = true;
@@ -53,14 +61,15 @@ class FakeSocket implements Connection {
 
 interface Pending {
   readonly api: string;
+  readonly context: RequestContext;
   resolve(answer: Answer<Fields>): void;
   reject(error: Error): void;
 }
 
 function setUp(options: { memoryBytes?: number; openRequestsLimit?: number } = {}) {
   const pending: Pending[] = [];
-  const handle = (api: string) => () =>
-    new Promise<Answer<Fields>>((resolve, reject) => pending.push({ api, resolve, reject }));
+  const handle = (api: string) => (_services: BrokerServices, _request: unknown, context: RequestContext) =>
+    new Promise<Answer<Fields>>((resolve, reject) => pending.push({ api, context, resolve, reject }));
   const apis = new Map<number, ServedApi>(
     [
       serve(produceApi, handle('Produce') as never, { isPipelined: true, advertisedMinVersion: 0 }),
@@ -207,4 +216,96 @@ describe('a client connection', () => {
     expect(socket.isPaused).toBe(false);
     expect(memory.usedBytes).toBe(0);
   });
+});
+
+describe('the memory of an answer', () => {
+  /** One request whose handler has taken memory; `gone` counts how often it was given back. */
+  function answering() {
+    const connected = setUp();
+    let gone = 0;
+    connected.produce(1);
+    connected.pending[0]?.context.onAnswerGone(() => {
+      gone++;
+    });
+    return { ...connected, gone: () => gone };
+  }
+
+  test('is given back when the answer has left, not before', async () => {
+    const { pending, socket, connection, gone, settle } = answering();
+    pending[0]?.resolve({});
+    await settle();
+    expect(socket.answered()).toEqual([1]);
+    expect(gone()).toBe(0);
+    socket.taken();
+    expect(gone()).toBe(1);
+    connection.onClose(null);
+    expect(gone()).toBe(1);
+  });
+
+  test('is kept while answers before it are not there', async () => {
+    const { pending, socket, produce, gone, settle } = answering();
+    produce(2);
+    let second = 0;
+    pending[1]?.context.onAnswerGone(() => {
+      second++;
+    });
+    pending[1]?.resolve({});
+    await settle();
+    socket.taken();
+    expect([gone(), second]).toEqual([0, 0]);
+    pending[0]?.resolve({});
+    await settle();
+    socket.taken();
+    expect([gone(), second]).toEqual([1, 1]);
+  });
+
+  test('is kept while the handler runs, though the client is gone', async () => {
+    const { pending, socket, connection, gone, settle } = answering();
+    connection.onClose(null);
+    expect(gone()).toBe(0);
+    pending[0]?.resolve({});
+    await settle();
+    expect(gone()).toBe(1);
+    expect(socket.written).toEqual([]);
+  });
+
+  test('is given back when the connection closes before it can be sent', async () => {
+    const { pending, connection, produce, settle } = answering();
+    produce(2);
+    let second = 0;
+    pending[1]?.context.onAnswerGone(() => {
+      second++;
+    });
+    pending[1]?.resolve({});
+    await settle();
+    connection.close();
+    expect(second).toBe(1);
+  });
+
+  test('is given back when a write is lost', async () => {
+    const { pending, socket, connection, gone, settle } = answering();
+    pending[0]?.resolve({});
+    await settle();
+    connection.close();
+    expect(gone()).toBe(0);
+    socket.taken();
+    expect(gone()).toBe(1);
+  });
+
+  const endings = [
+    ['is no answer', (one: Pending) => one.resolve(noAnswer)],
+    ['is the end of the connection', (one: Pending) => one.resolve(closeConnection)],
+    ['is an error', (one: Pending) => one.reject(new Error('made by a test'))],
+    ['cannot be written', (one: Pending) => one.resolve({ throttleTimeMs: 'none' } as never)],
+  ] as const;
+  for (const [title, end] of endings)
+    test(`is given back once when the answer ${title}`, async () => {
+      const { pending, socket, connection, gone, settle } = answering();
+      end(pending[0] as Pending);
+      await settle();
+      expect(gone()).toBe(1);
+      expect(socket.written).toEqual([]);
+      connection.onClose(null);
+      expect(gone()).toBe(1);
+    });
 });

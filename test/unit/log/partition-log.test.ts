@@ -269,6 +269,36 @@ describe('reading', () => {
     expect(log.read(at(100), { maxBytes: 999, endOffset: at(120), minOneBatch: true })).not.toBeInstanceOf(Promise);
   });
 
+  test.each([1, 300, 1 << 20])(
+    'puts what comes from the disk where it is told (%i bytes at most)',
+    async (maxBytes) => {
+      const { log } = await filled(0);
+      const given = new Set<ArrayBufferLike>();
+      const buffers = {
+        take: (bytes: number) => {
+          const buffer = Buffer.alloc(bytes, 0xdb);
+          given.add(buffer.buffer);
+          return buffer;
+        },
+      };
+      const chunks: Buffer[] = [];
+      for (let next = at(0); next < log.logEndOffset; ) {
+        const read = await log.read(next, { maxBytes, endOffset: log.logEndOffset, minOneBatch: true, buffers });
+        expect(read.chunks.every(({ buffer }) => given.has(buffer))).toBe(true);
+        chunks.push(...read.chunks);
+        next = read.nextOffset;
+      }
+      expect(Buffer.concat(chunks).equals(await everything(log))).toBe(true);
+    },
+  );
+
+  test('takes no buffers for what is in memory', async () => {
+    const { log } = await filled(1 << 20);
+    const buffers = { take: () => expect.fail('a buffer was taken') };
+    const read = await log.read(at(0), { maxBytes: 1 << 20, endOffset: at(120), minOneBatch: true, buffers });
+    expect(read.nextOffset).toBe(120);
+  });
+
   test('finds the first record as late as a timestamp, and the latest of all', async () => {
     const { log } = await openLog({ config: { segmentBytes: 2000, indexIntervalBytes: 200 } });
     const times = Array.from({ length: 50 }, (_, index) => 1_699_000_000_000 + ((index * 37) % 50) * 1000);

@@ -124,12 +124,40 @@ describe('a follower', () => {
       ['detach', 'attach'],
     );
   });
+  const refused = (follower: FollowerState, acceptedEnd: number, acceptedEpoch: number): FollowerAction[] =>
+    follower.step({
+      kind: 'appendRefused',
+      acceptedEndOffset: offset(acceptedEnd),
+      acceptedEpoch: leaderEpoch(acceptedEpoch),
+      nowMs: 0,
+    });
   test('asks for its log again after batches that its log refused', () => {
     const follower = followerOf();
     const id = attached(follower);
     data(follower, id, 0, 3);
-    assert.deepEqual(follower.step({ kind: 'appendRefused', nowMs: 0 }), [{ kind: 'detach', attachId: id }]);
+    assert.deepEqual(refused(follower, 0, -1), [{ kind: 'detach', attachId: id }]);
     assert.equal(attachIdOf(follower.step({ kind: 'ticked', nowMs: 50 })), 2);
+  });
+  test('attaches at the end of what its log took before it refused, once that is written', () => {
+    const follower = followerOf();
+    const id = attached(follower);
+    data(follower, id, 0, 3, { lastEpoch: 3 });
+    data(follower, id, 3, 9, { lastEpoch: 5 });
+    refused(follower, 5, 4);
+    assert.deepEqual(follower.step({ kind: 'ticked', nowMs: 50 }), []);
+    assert.deepEqual(appended(follower, 3), []);
+    const attach = appended(follower, 5).at(-1);
+    assert.deepEqual(attach, { kind: 'attach', attachId: 2, leaderEpoch: 5, logEndOffset: 5, lastEpoch: 4 });
+  });
+  test('attaches at the end of older appends where its log refused all of the newest', () => {
+    const follower = followerOf();
+    const id = attached(follower);
+    data(follower, id, 0, 3, { lastEpoch: 3 });
+    data(follower, id, 3, 9, { lastEpoch: 5 });
+    refused(follower, 3, -1);
+    follower.step({ kind: 'ticked', nowMs: 50 });
+    const attach = appended(follower, 3).at(-1);
+    assert.deepEqual(attach, { kind: 'attach', attachId: 2, leaderEpoch: 5, logEndOffset: 3, lastEpoch: 3 });
   });
 });
 

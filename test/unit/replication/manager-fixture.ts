@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { silentLogger } from '../../../src/env/logger.ts';
 import { type LogConfig, PartitionLog } from '../../../src/log/partition-log.ts';
 import {
+  type BrokerEpoch,
   type BrokerId,
   brokerEpoch,
   leaderEpoch,
@@ -172,6 +173,11 @@ export class ManagerUnderTest {
     this.manager.onMetadata(this.image, this.image.apply(at, entries));
   }
 
+  /** The controller has registered another start of this broker. */
+  register(epoch: BrokerEpoch): void {
+    this.write([keys.broker(b1), brokerRecord(b1, epoch)]);
+  }
+
   /** A newer record of a partition. */
   writeRecord(changes: Partial<PartitionRecord>, partition = 0): void {
     const known = this.image.partition(ordersId, partition)?.record;
@@ -212,8 +218,8 @@ export class ManagerUnderTest {
   }
 }
 
-const brokerRecord = (id: BrokerId): object => ({
-  brokerEpoch: brokerEpoch(100 + id),
+const brokerRecord = (id: BrokerId, epoch = brokerEpoch(100 + id)): object => ({
+  brokerEpoch: epoch,
   incarnation: `${id}`,
   state: 'active',
   listeners: [],

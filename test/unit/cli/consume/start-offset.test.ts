@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'vitest';
-import { parseStartOffset } from '../../../../src/cli/consume/start-offset.ts';
+import { parseResetOffset, parseStartOffset } from '../../../../src/cli/consume/start-offset.ts';
 
 const cases = [
   ['earliest', { kind: 'earliest' }],
@@ -18,3 +18,10 @@ for (const text of ['', 'begining', '1.5', '--1', '@', '@now'])
   test(`--offset "${text}" is refused as wrong usage`, () => {
     assert.throws(() => parseStartOffset(text), { name: 'CliError', code: 2 });
   });
+
+test('where a group begins is one end of the log or the other, and no place between', () => {
+  assert.equal(parseResetOffset('earliest'), 'earliest');
+  assert.equal(parseResetOffset('end'), 'latest');
+  for (const text of ['7', '-7', '@7', 'middle'])
+    assert.throws(() => parseResetOffset(text), { name: 'CliError', code: 2 });
+});

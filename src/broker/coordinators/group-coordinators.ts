@@ -1,0 +1,239 @@
+/**
+ * The groups this broker coordinates: one CoordinatedPartition for each replica of `__consumer_offsets` here, which
+ * serves while that replica leads. Routes each request to the partition of its group, and knows who serves the others.
+ *
+ *     FindCoordinator ──► coordinatorOf(group)     makes the topic on first use, waits for its leader
+ *     group APIs      ──► ask(request)             here or NOT_COORDINATOR
+ */
+
+import type { Now } from '../../coordinator/coordinator-shard.ts';
+import { DeadlineQueue } from '../../coordinator/deadline-queue.ts';
+import type { GroupOptions } from '../../coordinator/group-options.ts';
+import type { GroupRecord } from '../../coordinator/group-records.ts';
+import type {
+  AnswerTo,
+  GroupAnswer,
+  GroupRequest,
+  ListedGroup,
+  ListGroupsAnswer,
+  ListGroupsRequest,
+  Refused,
+} from '../../coordinator/group-requests.ts';
+import { isRefused } from '../../coordinator/group-requests.ts';
+import { GroupShard } from '../../coordinator/group-shard.ts';
+import type { Clock, Timer, Timers } from '../../env/clock.ts';
+import type { Logger } from '../../env/logger.ts';
+import type { Random } from '../../env/random.ts';
+import { type BrokerId, noBroker, type TopicId } from '../../model/brands.ts';
+import type { ClusterImage } from '../../model/cluster-image.ts';
+import { BrokerError, type Fault } from '../../model/fault.ts';
+import type { MetadataEntry } from '../../model/metadata-schema.ts';
+import type { Replica } from '../../replication/replica.ts';
+import { consumerProtocolBytes } from './consumer-protocol-bytes.ts';
+import { CoordinatedPartition } from './coordinated-partition.ts';
+import { decodeGroupRecord, encodeGroupRecord } from './group-record-codec.ts';
+import { groupTopic, partitionForKey } from './internal-topics.ts';
+
+export interface GroupCoordinatorsOptions {
+  readonly localId: BrokerId;
+  readonly groups: GroupOptions;
+  /** `offsets.commit.timeout.ms` */
+  readonly commitTimeoutMs: number;
+}
+
+export interface GroupCoordinatorsModules {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  image(): ClusterImage;
+  /** The stream to that leader has broken: an election may be under way. */
+  isStreamBroken(leader: BrokerId): boolean;
+}
+
+type GroupPartition = CoordinatedPartition<GroupRequest, GroupRecord, GroupAnswer>;
+const notHere: Refused = { fault: { code: 'NOT_COORDINATOR' } };
+type OnDisconnect = (callback: () => void) => () => void;
+
+/**
+ * How long a request waits for this broker to become the coordinator that the client was told it is: clients that are
+ * refused wait for a second and ask everybody anew.
+ */
+const servingHoldMs = 1000;
+/** How often sessions and rebalances are looked at. */
+const tickMs = 50;
+
+export class GroupCoordinators {
+  readonly #options: GroupCoordinatorsOptions;
+  readonly #modules: GroupCoordinatorsModules;
+  /** By partition of the topic. */
+  readonly #partitions = new Map<number, GroupPartition>();
+  /** What metadata last showed, to tell what a revision changed. */
+  readonly #topics = new Map<TopicId, { readonly name: string; readonly partitions: number }>();
+  readonly #ticking: Timer;
+  /** Requests that wait for a partition to be served here. */
+  readonly #waiting = new Set<() => void>();
+  #isClosed = false;
+
+  constructor(options: GroupCoordinatorsOptions, modules: GroupCoordinatorsModules) {
+    this.#options = options;
+    this.#modules = modules;
+    for (const { id, record } of modules.image().topics.values()) this.#topics.set(id, record);
+    this.#ticking = modules.timers.setRepeatingTimer(tickMs, () => {
+      for (const partition of this.#partitions.values()) partition.onTick();
+    });
+  }
+
+  onReplicaOpened(replica: Replica): void {
+    if (replica.topic !== groupTopic) return;
+    this.#partitions.get(replica.partition)?.close();
+    this.#partitions.set(replica.partition, this.#coordinated(replica));
+    this.#wake();
+  }
+
+  onReplicaRemoved(replica: Replica): void {
+    if (this.#partitions.get(replica.partition)?.replica !== replica) return;
+    this.#partitions.get(replica.partition)?.close();
+    this.#partitions.delete(replica.partition);
+  }
+
+  #coordinated(replica: Replica): GroupPartition {
+    const { timers, logger, random } = this.#modules;
+    return new CoordinatedPartition(
+      { commitTimeoutMs: this.#options.commitTimeoutMs },
+      {
+        replica,
+        timers,
+        logger,
+        now: () => this.#now(),
+        newShard: () =>
+          new GroupShard({
+            options: this.#options.groups,
+            image: () => this.#modules.image(),
+            newUuid: () => uuidFrom(random.bytes(16)),
+            consumerProtocol: consumerProtocolBytes,
+            deadlines: new DeadlineQueue(),
+          }),
+        encode: encodeGroupRecord,
+        decode: decodeGroupRecord,
+        onServingChanged: () => this.#wake(),
+      },
+    );
+  }
+
+  #now(): Now {
+    return { monotonicMs: this.#modules.clock.monotonicMs(), wallMs: this.#modules.clock.wallMs() };
+  }
+
+  /** Changes of one revision, already in the image. */
+  onMetadata(entries: readonly MetadataEntry[]): void {
+    this.#wake();
+    const changed: string[] = [];
+    const deleted: string[] = [];
+    for (const entry of entries) {
+      if (entry.kind !== 'topic') continue;
+      const before = this.#topics.get(entry.id);
+      const after = this.#modules.image().topics.get(entry.id)?.record;
+      if (after) {
+        this.#topics.set(entry.id, after);
+        if (before?.partitions !== after.partitions) changed.push(after.name);
+      } else if (before) {
+        this.#topics.delete(entry.id);
+        deleted.push(before.name);
+      }
+    }
+    if (changed.length + deleted.length === 0) return;
+    for (const partition of this.#partitions.values()) partition.onTopicsChanged({ changed, deleted });
+  }
+
+  /** The partition of `__consumer_offsets` that holds the group; null while the topic is not there. */
+  partitionOf(groupId: string): number | null {
+    const topic = this.#modules.image().topicByName(groupTopic);
+    return topic ? partitionForKey(groupId, topic.record.partitions) : null;
+  }
+
+  /** Never rejects: what the coordinator, or there not being one here, refuses is an answer too. */
+  async ask<Request extends Exclude<GroupRequest, ListGroupsRequest>>(
+    request: Request,
+    onDisconnect: OnDisconnect,
+  ): Promise<AnswerTo<Request>> {
+    const at = this.partitionOf(request.groupId);
+    const partition = at === null ? undefined : await this.#servingOne(at);
+    if (!partition) return notHere;
+    return (await this.#askOne(partition, request, onDisconnect)) as AnswerTo<Request>;
+  }
+
+  #maySoonServe(at: number): boolean {
+    const leader = this.#modules.image().topicByName(groupTopic)?.partitions[at]?.record.leader ?? noBroker;
+    return leader === noBroker || leader === this.#options.localId || this.#modules.isStreamBroken(leader);
+  }
+
+  /** The partition, once it serves or it is clear that it will not soon. */
+  async #servingOne(at: number): Promise<GroupPartition | undefined> {
+    const isSettled = (): boolean =>
+      this.#isClosed || (this.#partitions.get(at)?.isServing ?? false) || !this.#maySoonServe(at);
+    if (!isSettled())
+      await new Promise<void>((resolve) => {
+        const finish = (): void => {
+          timer.cancel();
+          this.#waiting.delete(look);
+          resolve();
+        };
+        const look = (): void => {
+          if (isSettled()) finish();
+        };
+        const timer = this.#modules.timers.setTimer(servingHoldMs, finish);
+        this.#waiting.add(look);
+      });
+    return this.#partitions.get(at);
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  async #askOne(partition: GroupPartition, request: GroupRequest, onDisconnect: OnDisconnect): Promise<GroupAnswer> {
+    try {
+      return await partition.ask(request, onDisconnect);
+    } catch (error) {
+      if (error instanceof BrokerError) return { fault: error.fault };
+      throw error;
+    }
+  }
+
+  /** The groups of every partition that this broker coordinates, and whether one of them is still being loaded. */
+  async list(
+    request: ListGroupsRequest,
+    onDisconnect: OnDisconnect,
+  ): Promise<{ readonly groups: readonly ListedGroup[]; readonly fault: Fault | null }> {
+    const answers = await Promise.all(
+      [...this.#partitions.keys()].map(async (at) => {
+        const partition = await this.#servingOne(at);
+        return partition ? this.#askOne(partition, request, onDisconnect) : notHere;
+      }),
+    );
+    const groups: ListedGroup[] = [];
+    let fault: Fault | null = null;
+    for (const answer of answers) {
+      if (!isRefused(answer)) groups.push(...(answer as ListGroupsAnswer).groups);
+      // What another broker coordinates it lists itself.
+      else if (answer.fault.code !== 'NOT_COORDINATOR') fault = answer.fault;
+    }
+    return { groups, fault };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#ticking.cancel();
+    this.#wake();
+    for (const partition of this.#partitions.values()) partition.close();
+    this.#partitions.clear();
+  }
+}
+
+/** 16 random bytes as a version 4 UUID. */
+function uuidFrom(bytes: Buffer): string {
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

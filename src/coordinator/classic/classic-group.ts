@@ -1,0 +1,734 @@
+/**
+ * A group by the classic protocol: members join, the leader hands out what each of them reads, all sync.
+ *
+ *                 first join                    all joined, or time is up
+ *     Empty ──────────────────► PreparingRebalance ───────────────────► CompletingRebalance
+ *       ▲                        ▲   │      ▲    a member came, left,          │
+ *       └── nobody is left ──────┼───┘      └─── or wants something else ──────┤
+ *           (written)            └────────────── Stable ◄──────────────────────┘
+ *                                                     the leader's assignment (written)
+ *
+ * What is answered in which state, and what a record is written for, is that of Kafka's `ClassicGroup.java` and
+ * `GroupMetadataManager.java`. Stable, and Empty after there were members, are entered by `replay` alone: whatever was not
+ * written leaves the group where it was, and whoever was refused comes again.
+ */
+import { present } from '../../model/assert.ts';
+import type { Fault } from '../../model/fault.ts';
+import type { Now } from '../coordinator-shard.ts';
+import type { Group, GroupStep } from '../group.ts';
+import { type DeadlineName, deadlineKey, type GroupModules } from '../group-modules.ts';
+import type { ClassicGroupValue, GroupRecord } from '../group-records.ts';
+import type {
+  ClassicGroupStateName,
+  DescribeGroupAnswer,
+  GroupAnswer,
+  HeartbeatRequest,
+  JoinGroupAnswer,
+  JoinGroupRequest,
+  LeaveGroupAnswer,
+  LeaveGroupRequest,
+  OffsetCommitRequest,
+  SyncGroupAnswer,
+  SyncGroupRequest,
+} from '../group-requests.ts';
+import {
+  type ClassicMember,
+  hasSameProtocols,
+  loadedMember,
+  metadataOf,
+  newMember,
+  noBytes,
+  toValue,
+} from './classic-member.ts';
+import { ClassicMembers } from './classic-members.ts';
+
+/** The first members of a group are waited for, longer while more of them come (KIP-134). */
+interface InitialDelay {
+  hasNewMember: boolean;
+  /** What was waited for last. */
+  delayMs: number;
+  /** How much longer it may be extended. */
+  remainingMs: number;
+}
+
+type State =
+  /** No member; there may be pending ones. */
+  | { readonly kind: 'empty' }
+  /** JoinGroup waits until all members have asked for it. Heartbeat and SyncGroup: REBALANCE_IN_PROGRESS. */
+  | { readonly kind: 'preparingRebalance'; readonly initial: InitialDelay | null }
+  /** SyncGroup waits until the leader's has come. OffsetCommit: REBALANCE_IN_PROGRESS. */
+  | { readonly kind: 'completingRebalance'; readonly pendingSync: Set<string> }
+  /** All is answered at once. Members that have not fetched their assignment in time are removed even now. */
+  | { readonly kind: 'stable'; readonly pendingSync: Set<string> };
+
+const stateNames = {
+  empty: 'Empty',
+  preparingRebalance: 'PreparingRebalance',
+  completingRebalance: 'CompletingRebalance',
+  stable: 'Stable',
+} as const satisfies Record<State['kind'], ClassicGroupStateName>;
+
+/** `consumer`: its members' bytes are those of `ConsumerProtocol`. */
+const consumerProtocolType = 'consumer';
+/** How long a new member's JoinGroup may wait (`GroupMetadataManager.java`, classicGroupNewMemberJoinTimeoutMs). */
+const newMemberJoinTimeoutMs = 5 * 60_000;
+/** When an empty group is written again that the log refused. */
+const emptyRetryMs = 1000;
+
+const rebalanceInProgress: Fault = { code: 'REBALANCE_IN_PROGRESS' };
+const illegalGeneration: Fault = { code: 'ILLEGAL_GENERATION' };
+const inconsistentProtocol: Fault = { code: 'INCONSISTENT_GROUP_PROTOCOL' };
+
+export class ClassicGroup implements Group {
+  readonly type = 'classic';
+  readonly groupId: string;
+  readonly #modules: GroupModules;
+  readonly #members = new ClassicMembers();
+  /** Ids that were given out and have not come back (KIP-394), each with a session of its own. */
+  readonly #pendingMembers = new Set<string>();
+  #state: State = { kind: 'empty' };
+  #generation = 0;
+  #protocolType = '';
+  #protocol: string | null = null;
+  #leader: string | null = null;
+  #emptySinceMs: number | null = null;
+  /** What the members of this generation read; null where it is not known. */
+  #subscribedTopics: ReadonlySet<string> | null = null;
+  /** Whether there is a record of it, that a tombstone would have to delete. */
+  #isWritten = false;
+  /** Takes the place of its predecessor when the record that says so is replayed. */
+  #successor: ClassicMember | null = null;
+  #records: GroupRecord[] = [];
+  #answers: { requestId: number; answer: GroupAnswer }[] = [];
+
+  constructor(groupId: string, modules: GroupModules) {
+    this.groupId = groupId;
+    this.#modules = modules;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+  get protocolType(): string {
+    return this.#protocolType;
+  }
+  get protocol(): string | null {
+    return this.#protocol;
+  }
+  get leader(): string | null {
+    return this.#leader;
+  }
+  get size(): number {
+    return this.#members.size;
+  }
+  /** In the order in which they came. */
+  members(): Iterable<Readonly<ClassicMember>> {
+    return this.#members.all();
+  }
+
+  stateName(): ClassicGroupStateName {
+    return stateNames[this.#state.kind];
+  }
+  isEmpty(): boolean {
+    return this.#state.kind === 'empty';
+  }
+  emptySinceMs(): number | null {
+    return this.isEmpty() ? this.#emptySinceMs : null;
+  }
+  /** Neither a record nor a member, not even a pending one: without offsets there is no such group. */
+  get isNothing(): boolean {
+    return !this.#isWritten && this.isEmpty() && this.#pendingMembers.size === 0;
+  }
+  get hasPendingMembers(): boolean {
+    return this.#pendingMembers.size > 0;
+  }
+  get usesConsumerProtocol(): boolean {
+    return this.#protocolType === consumerProtocolType;
+  }
+
+  join(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    const { memberId } = request;
+    if (!this.#hasRoomFor(memberId)) {
+      const reason = `the group has ${this.#modules.options.maxSize} members, as many as group.max.size allows`;
+      this.#answer(requestId, { fault: { code: 'GROUP_MAX_SIZE_REACHED', reason } });
+      this.#removeMember(memberId);
+      this.#maybeCompleteJoin(now);
+    } else if (!this.#suits(request)) this.#answer(requestId, { fault: inconsistentProtocol });
+    else if (memberId === '') this.#joinWithoutId(request, requestId, now);
+    else if (this.#pendingMembers.has(memberId)) this.#addMember(memberId, request, requestId, now);
+    else this.#rejoin(request, requestId, now);
+    return this.#takeStep();
+  }
+
+  sync(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
+    const fault = this.#memberFault(request.memberId, request.instanceId) ?? this.#syncFault(request);
+    const state = this.#state;
+    if (fault !== null) this.#answer(requestId, { fault });
+    else if (state.kind === 'preparingRebalance' || state.kind === 'empty')
+      this.#answer(requestId, { fault: rebalanceInProgress });
+    else {
+      const member = this.#memberOf(request.memberId);
+      state.pendingSync.delete(member.memberId);
+      if (state.pendingSync.size === 0) this.#cancelDeadline('sync');
+      this.#armSession(member, now);
+      if (state.kind === 'stable') this.#answer(requestId, this.#syncAnswer(member.assignment));
+      else {
+        this.#wait(member, 'sync', requestId);
+        if (member.memberId === this.#leader) this.#assign(request.assignments, now);
+      }
+    }
+    return this.#takeStep();
+  }
+
+  heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const fault =
+      this.#memberFault(request.memberId, request.instanceId) ??
+      (request.generation === this.#generation ? null : illegalGeneration);
+    if (fault === null) this.#armSession(this.#memberOf(request.memberId), now);
+    const isJoining = this.#state.kind === 'preparingRebalance';
+    const answered = fault ?? (isJoining ? rebalanceInProgress : null);
+    this.#answer(requestId, answered === null ? {} : { fault: answered });
+    return this.#takeStep();
+  }
+
+  leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
+    const sizeBefore = this.#members.size;
+    const members: LeaveGroupAnswer['members'][number][] = [];
+    for (const { memberId, instanceId } of request.members)
+      members.push({ memberId, instanceId, fault: this.#leaveOne(memberId, instanceId) });
+    this.#answer(requestId, { members });
+    if (this.#members.size < sizeBefore) this.#onMembersGone(now);
+    else this.#maybeCompleteJoin(now);
+    return this.#takeStep();
+  }
+
+  checkOffsetCommit(request: OffsetCommitRequest, now: Now): Fault | null {
+    const { generationOrMemberEpoch: generation, memberId, instanceId } = request;
+    // Whoever commits without a member, as tools and consumers with assignments of their own do, disturbs nobody here.
+    if (generation < 0 && this.isEmpty()) return null;
+    if (generation < 0 && memberId === '' && instanceId === null)
+      return { code: 'UNKNOWN_MEMBER_ID', reason: 'the group has members, and the commit names none' };
+    const fault = this.#memberFault(memberId, instanceId);
+    if (fault !== null) return fault;
+    if (generation !== this.#generation) return illegalGeneration;
+    // It knows the new generation, and cannot know yet what it reads in it.
+    if (this.#state.kind === 'completingRebalance') return rebalanceInProgress;
+    this.#armSession(this.#memberOf(memberId), now);
+    return null;
+  }
+
+  checkOffsetFetch(): Fault | null {
+    return null;
+  }
+
+  checkOffsetDelete(): Fault | null {
+    return this.isEmpty() || this.usesConsumerProtocol ? null : { code: 'NON_EMPTY_GROUP' };
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return this.#subscribedTopics?.has(topic) ?? this.usesConsumerProtocol;
+  }
+
+  mayExpireUnreadOffsets(): boolean {
+    return this.#state.kind === 'stable' && this.usesConsumerProtocol && this.#subscribedTopics !== null;
+  }
+
+  describe(): DescribeGroupAnswer {
+    const isStable = this.#state.kind === 'stable';
+    return {
+      state: this.stateName(),
+      protocolType: this.#protocolType,
+      protocol: isStable ? (this.#protocol ?? '') : '',
+      members: Array.from(this.#members.all(), (member) => ({
+        memberId: member.memberId,
+        instanceId: member.instanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        metadata: isStable ? metadataOf(member, this.#protocol) : noBytes,
+        assignment: member.assignment,
+      })),
+    };
+  }
+
+  tombstones(): GroupRecord[] {
+    return this.#isWritten ? [{ kind: 'classicGroup', groupId: this.groupId, value: null }] : [];
+  }
+
+  replay(value: ClassicGroupValue): void {
+    const successor = this.#successor;
+    this.#successor = null;
+    this.#isWritten = true;
+    this.#generation = value.generation;
+    this.#protocolType = value.protocolType;
+    this.#protocol = value.protocol;
+    this.#leader = value.leader;
+    const pendingSync = 'pendingSync' in this.#state ? this.#state.pendingSync : new Set<string>();
+    const memberIds = new Set(value.members.map(({ memberId }) => memberId));
+    for (const { memberId } of [...this.#members.all()])
+      if (!memberIds.has(memberId)) {
+        this.#removeMember(memberId);
+        pendingSync.delete(memberId);
+      }
+    for (const written of value.members) {
+      const member = loadedMember(written, value.protocol);
+      const known = successor?.memberId === member.memberId ? successor : this.#members.remove(member.memberId);
+      this.#members.add(known === null ? member : { ...known, ...member, protocols: protocolsOf(known, member) });
+    }
+    // Records before version 2 do not tell since when.
+    const sinceMs = value.currentStateTimestampMs === -1 ? null : value.currentStateTimestampMs;
+    if (value.members.length === 0) this.#becomeEmpty(sinceMs);
+    else this.#state = { kind: 'stable', pendingSync };
+    this.#subscribedTopics = this.#findSubscribedTopics();
+  }
+
+  onLoaded(now: Now): void {
+    for (const member of this.#members.all()) this.#armSession(member, now);
+    if (this.#members.size > this.#modules.options.maxSize) this.#prepareRebalance(now);
+  }
+
+  /** A group of the other protocol has become this one: its members have yet to be told (KIP-848, downgrade). */
+  onDowngraded(now: Now): GroupStep {
+    this.onLoaded(now);
+    if (this.#state.kind === 'stable') this.#prepareRebalance(now);
+    return this.#takeStep();
+  }
+
+  onDeadline({ purpose, memberId }: DeadlineName, now: Now): GroupStep | null {
+    if (purpose === 'session') this.#onSessionEnded(memberId, now);
+    else if (purpose === 'join') this.#onJoinTimeUp(now);
+    else this.#onSyncTimeUp(now);
+    return this.#takeStep();
+  }
+
+  /** Everybody who waits is told to come again: a group of the other protocol takes its place. */
+  disband(): GroupStep {
+    for (const member of this.#members.all()) this.#refuse(member, rebalanceInProgress);
+    return this.#takeStep();
+  }
+
+  close(): void {
+    for (const { memberId } of this.#members.all()) this.#cancelDeadline('session', memberId);
+    for (const memberId of this.#pendingMembers) this.#cancelDeadline('session', memberId);
+    this.#cancelDeadline('join');
+    this.#cancelDeadline('sync');
+  }
+
+  // -- joining
+
+  #hasRoomFor(memberId: string): boolean {
+    const { maxSize } = this.#modules.options;
+    switch (this.#state.kind) {
+      case 'empty':
+        return true;
+      // The size may be above the limit (the limit was lowered): then whoever comes last has no place.
+      case 'preparingRebalance':
+        return this.#members.get(memberId)?.waiting?.for === 'join' || this.#members.waitingToJoin < maxSize;
+      default:
+        return this.#members.has(memberId) || this.#members.size < maxSize;
+    }
+  }
+
+  #suits({ protocolType, protocols }: JoinGroupRequest): boolean {
+    if (this.#members.size === 0) return protocolType !== '' && protocols.length > 0;
+    return protocolType === this.#protocolType && this.#members.supportAny(protocols);
+  }
+
+  #joinWithoutId(request: JoinGroupRequest, requestId: number, now: Now): void {
+    const { instanceId } = request;
+    const memberId = `${instanceId ?? request.clientId}-${this.#modules.newUuid()}`;
+    const holder = instanceId === null ? undefined : this.#members.holderOf(instanceId);
+    if (holder !== undefined) this.#succeed(this.#memberOf(holder), memberId, request, requestId, now);
+    else if (instanceId !== null || !request.knowsMemberIdRequired) this.#addMember(memberId, request, requestId, now);
+    else {
+      this.#pendingMembers.add(memberId);
+      this.#setDeadline('session', memberId, now.monotonicMs + request.sessionTimeoutMs);
+      this.#answer(requestId, { fault: { code: 'MEMBER_ID_REQUIRED', memberId } });
+    }
+  }
+
+  #addMember(memberId: string, request: JoinGroupRequest, requestId: number, now: Now): void {
+    if (this.#members.size === 0) this.#protocolType = request.protocolType;
+    this.#pendingMembers.delete(memberId);
+    const member = newMember(memberId, request);
+    this.#members.add(member);
+    this.#leader ??= memberId;
+    this.#wait(member, 'join', requestId);
+    // Its client may be gone and have come again as somebody else: it cannot be told by heartbeats yet.
+    this.#setDeadline('session', memberId, now.monotonicMs + newMemberJoinTimeoutMs);
+    if (this.#state.kind === 'preparingRebalance' && this.#state.initial !== null)
+      this.#state.initial.hasNewMember = true;
+    this.#rebalanceOrCompleteJoin(now);
+  }
+
+  #rejoin(request: JoinGroupRequest, requestId: number, now: Now): void {
+    const fault = this.#memberFault(request.memberId, request.instanceId);
+    if (fault !== null) {
+      this.#answer(requestId, { fault });
+      return;
+    }
+    const member = this.#memberOf(request.memberId);
+    const isLeader = member.memberId === this.#leader;
+    // A leader that joins again wants a rebalance (the metadata of its topics has changed); another member only where its
+    // own metadata did; and a member that missed the answer to its JoinGroup just gets it again.
+    const isAnsweredAtOnce =
+      (this.#state.kind === 'completingRebalance' || (this.#state.kind === 'stable' && !isLeader)) &&
+      hasSameProtocols(member, request.protocols);
+    if (isAnsweredAtOnce) {
+      this.#armSession(member, now);
+      this.#answer(requestId, this.#joinAnswer(member));
+      return;
+    }
+    this.#update(member, request);
+    this.#wait(member, 'join', requestId);
+    this.#armSession(member, now);
+    this.#rebalanceOrCompleteJoin(now);
+  }
+
+  #update(member: ClassicMember, { protocols, rebalanceTimeoutMs, sessionTimeoutMs }: JoinGroupRequest): void {
+    this.#members.setProtocols(member, protocols);
+    member.rebalanceTimeoutMs = rebalanceTimeoutMs;
+    member.sessionTimeoutMs = sessionTimeoutMs;
+  }
+
+  /**
+   * A static member has started again and takes over what its instance id held; the one before is fenced (KIP-345). The
+   * client is the new one's, where Kafka goes on to show the old.
+   */
+  #succeed(former: ClassicMember, memberId: string, request: JoinGroupRequest, requestId: number, now: Now): void {
+    const successor: ClassicMember = { ...newMember(memberId, request), assignment: former.assignment, isNew: false };
+    this.#setDeadline('session', memberId, now.monotonicMs + successor.sessionTimeoutMs);
+    const isUndisturbed =
+      this.#state.kind === 'stable' && this.#members.selectProtocol(former, successor.protocols) === this.#protocol;
+    if (isUndisturbed) {
+      this.#successor = successor;
+      this.#writeSuccession(former, successor, now);
+      this.#answer(requestId, this.#successionAnswer(former, successor, request.knowsSkipAssignment));
+      return;
+    }
+    this.#refuse(former, { code: 'FENCED_INSTANCE_ID', reason: `${memberId} has taken over its instance id` });
+    const isLeader = former.memberId === this.#leader;
+    this.#removeMember(former.memberId);
+    this.#members.add(successor);
+    if (isLeader) this.#leader = memberId;
+    this.#wait(successor, 'join', requestId);
+    this.#rebalanceOrCompleteJoin(now);
+  }
+
+  #writeSuccession(former: ClassicMember, successor: ClassicMember, now: Now): void {
+    const members = Array.from(this.#members.all(), (member) => {
+      const written = member === former ? successor : member;
+      return toValue(written, this.#protocol, written.assignment);
+    });
+    const leader = this.#leader === former.memberId ? successor.memberId : this.#leader;
+    this.#write({ generation: this.#generation, protocol: this.#protocol, leader, members }, now);
+  }
+
+  /** KIP-814: a leader that came back need not assign again. An older client must not believe that it leads at all. */
+  #successionAnswer(former: ClassicMember, successor: ClassicMember, knowsSkipAssignment: boolean): JoinGroupAnswer {
+    const isLeader = former.memberId === this.#leader;
+    const leader = (isLeader && knowsSkipAssignment ? successor.memberId : this.#leader) ?? '';
+    const answer = this.#answerTo(successor.memberId, leader);
+    if (!isLeader || !knowsSkipAssignment) return answer;
+    const members = Array.from(this.#members.all(), (member) =>
+      this.#joinAnswerMember(member === former ? successor : member),
+    );
+    return { ...answer, skipAssignment: true, members };
+  }
+
+  // -- rebalancing
+
+  #rebalanceOrCompleteJoin(now: Now): void {
+    if (this.#state.kind === 'preparingRebalance') this.#maybeCompleteJoin(now);
+    else this.#prepareRebalance(now);
+  }
+
+  /** Empty | CompletingRebalance | Stable -> PreparingRebalance, and on from there where all have joined already */
+  #prepareRebalance(now: Now): void {
+    if (this.#state.kind === 'completingRebalance')
+      for (const member of this.#members.all()) {
+        member.assignment = noBytes;
+        if (member.waiting?.for !== 'sync') continue;
+        this.#refuse(member, rebalanceInProgress);
+        this.#armSession(member, now);
+      }
+    this.#cancelDeadline('sync');
+    const { initialRebalanceDelayMs: delayMs } = this.#modules.options;
+    if (this.#state.kind === 'empty' && delayMs > 0) {
+      const remainingMs = Math.max(this.#members.rebalanceTimeoutMs() - delayMs, 0);
+      this.#state = { kind: 'preparingRebalance', initial: { hasNewMember: false, delayMs, remainingMs } };
+      this.#setDeadline('join', '', now.monotonicMs + delayMs);
+      return;
+    }
+    this.#state = { kind: 'preparingRebalance', initial: null };
+    if (this.#haveAllJoined()) this.#completeJoin(now);
+    else this.#setDeadline('join', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+  }
+
+  #maybeCompleteJoin(now: Now): void {
+    const state = this.#state;
+    if (state.kind === 'preparingRebalance' && state.initial === null && this.#haveAllJoined()) this.#completeJoin(now);
+  }
+
+  #haveAllJoined(): boolean {
+    return this.#members.waitingToJoin === this.#members.size && this.#pendingMembers.size === 0;
+  }
+
+  #onJoinTimeUp(now: Now): void {
+    if (this.#state.kind !== 'preparingRebalance') return;
+    const { initial } = this.#state;
+    if (initial === null || !initial.hasNewMember || initial.remainingMs === 0) {
+      this.#completeJoin(now);
+      return;
+    }
+    const delayMs = Math.min(this.#modules.options.initialRebalanceDelayMs, initial.remainingMs);
+    const remainingMs = Math.max(initial.remainingMs - initial.delayMs, 0);
+    this.#state = { kind: 'preparingRebalance', initial: { hasNewMember: false, delayMs, remainingMs } };
+    this.#setDeadline('join', '', now.monotonicMs + delayMs);
+  }
+
+  /** PreparingRebalance -> CompletingRebalance, or, by replay, Empty. Static members keep their place until their session ends. */
+  #completeJoin(now: Now): void {
+    this.#cancelDeadline('join');
+    for (const member of [...this.#members.all()])
+      if (member.instanceId === null && member.waiting?.for !== 'join') this.#removeMember(member.memberId);
+    if (this.#members.size === 0) {
+      this.#writeEmpty(now);
+      return;
+    }
+    const leader = this.#leader === null ? undefined : this.#members.get(this.#leader);
+    const isLeaderHere = leader?.waiting?.for === 'join';
+    if (!isLeaderHere) {
+      const first = this.#firstToHaveJoined();
+      if (first === null) {
+        // Static members alone, and none of them has come: their sessions end first.
+        this.#setDeadline('join', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+        return;
+      }
+      this.#leader = first.memberId;
+    }
+    this.#generation++;
+    this.#protocol = this.#members.selectProtocol();
+    this.#subscribedTopics = this.#findSubscribedTopics();
+    const pendingSync = new Set<string>();
+    this.#state = { kind: 'completingRebalance', pendingSync };
+    for (const member of this.#members.all()) {
+      pendingSync.add(member.memberId);
+      member.isNew = false;
+      this.#armSession(member, now);
+      const requestId = member.waiting?.requestId;
+      this.#members.setWaiting(member, null);
+      if (requestId !== undefined) this.#answer(requestId, this.#joinAnswer(member));
+    }
+    this.#setDeadline('sync', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+  }
+
+  #firstToHaveJoined(): ClassicMember | null {
+    for (const member of this.#members.all()) if (member.waiting?.for === 'join') return member;
+    return null;
+  }
+
+  /** A group that never came so far needs no record to be empty again. */
+  #writeEmpty(now: Now): void {
+    if (!this.#isWritten) {
+      this.#protocolType = '';
+      this.#protocol = null;
+      this.#leader = null;
+      this.#subscribedTopics = null;
+      this.#becomeEmpty(null);
+      return;
+    }
+    const generation = this.#generation + 1;
+    this.#write({ generation, protocol: null, leader: null, members: [] }, now);
+    this.#setDeadline('join', '', now.monotonicMs + emptyRetryMs);
+  }
+
+  #becomeEmpty(sinceMs: number | null): void {
+    this.#state = { kind: 'empty' };
+    this.#emptySinceMs = sinceMs;
+    this.#cancelDeadline('join');
+    this.#cancelDeadline('sync');
+  }
+
+  // -- syncing
+
+  #syncFault({ generation, protocolType, protocol }: SyncGroupRequest): Fault | null {
+    if (generation !== this.#generation) return illegalGeneration;
+    const isConsistent =
+      (protocolType === null || protocolType === this.#protocolType) &&
+      (protocol === null || protocol === this.#protocol);
+    return isConsistent ? null : inconsistentProtocol;
+  }
+
+  /** CompletingRebalance -> Stable, by replay. Everybody who waits is answered with the record; who comes later, from it. */
+  #assign(assignments: SyncGroupRequest['assignments'], now: Now): void {
+    const byMember = new Map(assignments.map(({ memberId, assignment }) => [memberId, assignment]));
+    const members = Array.from(this.#members.all(), (member) =>
+      toValue(member, this.#protocol, byMember.get(member.memberId) ?? noBytes),
+    );
+    this.#write({ generation: this.#generation, protocol: this.#protocol, leader: this.#leader, members }, now);
+    for (const member of this.#members.all()) {
+      if (member.waiting?.for !== 'sync') continue;
+      this.#answer(member.waiting.requestId, this.#syncAnswer(byMember.get(member.memberId) ?? noBytes));
+      this.#members.setWaiting(member, null);
+      this.#armSession(member, now);
+    }
+  }
+
+  #onSyncTimeUp(now: Now): void {
+    const state = this.#state;
+    if (!('pendingSync' in state) || state.pendingSync.size === 0) return;
+    for (const memberId of state.pendingSync) this.#removeMember(memberId);
+    this.#prepareRebalance(now);
+  }
+
+  // -- leaving
+
+  #leaveOne(memberId: string, instanceId: string | null): Fault | null {
+    if (this.#pendingMembers.has(memberId)) {
+      this.#removeMember(memberId);
+      return null;
+    }
+    // A tool that removes a static member knows its instance id alone.
+    const holder = memberId === '' && instanceId !== null ? this.#members.holderOf(instanceId) : memberId;
+    const fault = this.#memberFault(holder ?? '', instanceId);
+    if (fault === null && holder !== undefined) this.#removeMember(holder);
+    return fault;
+  }
+
+  /** Members that wait do not expire: they cannot send heartbeats meanwhile. New ones wait for a limited time. */
+  #onSessionEnded(memberId: string, now: Now): void {
+    const member = this.#members.get(memberId);
+    if (member !== undefined && member.waiting !== null && !member.isNew) return;
+    if (member === undefined && !this.#pendingMembers.has(memberId)) return;
+    const wasPending = member === undefined;
+    this.#removeMember(memberId);
+    if (wasPending) this.#maybeCompleteJoin(now);
+    else this.#onMembersGone(now);
+  }
+
+  #onMembersGone(now: Now): void {
+    if (this.#state.kind !== 'empty') this.#rebalanceOrCompleteJoin(now);
+  }
+
+  /** Of a member, a pending one, or nobody. */
+  #removeMember(memberId: string): void {
+    this.#cancelDeadline('session', memberId);
+    this.#pendingMembers.delete(memberId);
+    if ('pendingSync' in this.#state) this.#state.pendingSync.delete(memberId);
+    const member = this.#members.get(memberId);
+    if (member === undefined) return;
+    this.#refuse(member, { code: 'UNKNOWN_MEMBER_ID', reason: `${memberId} was removed from the group` });
+    this.#members.remove(memberId);
+    if (this.#leader === memberId) this.#leader = this.#members.firstId();
+  }
+
+  // -- what all of it is made of
+
+  #memberFault(memberId: string, instanceId: string | null): Fault | null {
+    if (instanceId !== null) {
+      const holder = this.#members.holderOf(instanceId);
+      if (holder !== undefined && holder !== memberId)
+        return { code: 'FENCED_INSTANCE_ID', reason: `${instanceId} is ${holder} by now` };
+      if (holder === undefined) return { code: 'UNKNOWN_MEMBER_ID', reason: `nobody is ${instanceId}` };
+    }
+    if (this.#members.has(memberId)) return null;
+    return {
+      code: 'UNKNOWN_MEMBER_ID',
+      reason: `${memberId === '' ? 'a member without id' : memberId} is not in the group`,
+    };
+  }
+
+  #memberOf(memberId: string): ClassicMember {
+    return present(this.#members.get(memberId), 'it was looked up already');
+  }
+
+  #findSubscribedTopics(): ReadonlySet<string> | null {
+    if (!this.usesConsumerProtocol) return null;
+    const topics = new Set<string>();
+    for (const member of this.#members.all()) {
+      const subscription = this.#modules.consumerProtocol.decodeSubscription(metadataOf(member, this.#protocol));
+      if (subscription === null) return null;
+      for (const topic of subscription.topics) topics.add(topic);
+    }
+    return topics;
+  }
+
+  #joinAnswer(member: ClassicMember): JoinGroupAnswer {
+    const answer = this.#answerTo(member.memberId, this.#leader ?? '');
+    if (member.memberId !== this.#leader) return answer;
+    return { ...answer, members: Array.from(this.#members.all(), (one) => this.#joinAnswerMember(one)) };
+  }
+
+  #answerTo(memberId: string, leader: string): JoinGroupAnswer {
+    return {
+      generation: this.#generation,
+      protocolType: this.#protocolType,
+      protocol: this.#protocol,
+      leader,
+      memberId,
+      skipAssignment: false,
+      members: [],
+    };
+  }
+
+  #joinAnswerMember(member: ClassicMember): JoinGroupAnswer['members'][number] {
+    const { memberId, instanceId } = member;
+    return { memberId, instanceId, metadata: metadataOf(member, this.#protocol) };
+  }
+
+  #syncAnswer(assignment: Buffer): SyncGroupAnswer {
+    return { protocolType: this.#protocolType, protocol: this.#protocol, assignment };
+  }
+
+  /** Of two requests of one member the older one has lost its client; whoever still reads its answer joins again. */
+  #wait(member: ClassicMember, what: 'join' | 'sync', requestId: number): void {
+    this.#refuse(member, rebalanceInProgress);
+    this.#members.setWaiting(member, { for: what, requestId });
+  }
+
+  #refuse(member: ClassicMember, fault: Fault): void {
+    if (member.waiting === null) return;
+    this.#answer(member.waiting.requestId, { fault });
+    this.#members.setWaiting(member, null);
+  }
+
+  #answer(requestId: number, answer: GroupAnswer): void {
+    this.#answers.push({ requestId, answer });
+  }
+
+  #write(
+    value: Pick<ClassicGroupValue, 'generation' | 'protocol' | 'leader' | 'members'>,
+    { wallMs: currentStateTimestampMs }: Now,
+  ): void {
+    const { groupId } = this;
+    const protocolType = this.#protocolType;
+    this.#records.push({ kind: 'classicGroup', groupId, value: { ...value, protocolType, currentStateTimestampMs } });
+  }
+
+  #takeStep(): GroupStep {
+    const step: GroupStep = { key: this.groupId, records: this.#records, answers: this.#answers };
+    this.#records = [];
+    this.#answers = [];
+    return step;
+  }
+
+  /** A new member's time to join is not made shorter, or longer, by what else it sends. */
+  #armSession(member: ClassicMember, now: Now): void {
+    if (member.isNew) return;
+    this.#setDeadline('session', member.memberId, now.monotonicMs + member.sessionTimeoutMs);
+  }
+
+  #setDeadline(purpose: 'session' | 'join' | 'sync', memberId: string, atMs: number): void {
+    this.#modules.deadlines.set(deadlineKey({ groupId: this.groupId, purpose, memberId }), atMs);
+  }
+
+  #cancelDeadline(purpose: 'session' | 'join' | 'sync', memberId = ''): void {
+    this.#modules.deadlines.cancel(deadlineKey({ groupId: this.groupId, purpose, memberId }));
+  }
+}
+
+/** All that a member supports is not written; it stays known as long as what is written agrees. */
+function protocolsOf(known: ClassicMember, written: ClassicMember): ClassicMember['protocols'] {
+  const agrees = written.protocols.every(({ name, metadata }) => metadataOf(known, name).equals(metadata));
+  return agrees ? known.protocols : written.protocols;
+}

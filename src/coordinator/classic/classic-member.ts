@@ -1,0 +1,90 @@
+/** One member of a classic group, as its coordinator knows it. What of it is written: `ClassicMemberValue`. */
+import type { ClassicMemberValue } from '../group-records.ts';
+import type { JoinGroupRequest } from '../group-requests.ts';
+
+export type MemberProtocols = JoinGroupRequest['protocols'];
+
+/** The request of the member that has no answer yet; there is never more than one. */
+export interface Waiting {
+  readonly for: 'join' | 'sync';
+  readonly requestId: number;
+}
+
+export interface ClassicMember {
+  readonly memberId: string;
+  /** `group.instance.id` (KIP-345); null for a dynamic member. */
+  readonly instanceId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  rebalanceTimeoutMs: number;
+  sessionTimeoutMs: number;
+  /** Most wanted first. After a load only the one that was chosen is known, until the member joins again. */
+  protocols: MemberProtocols;
+  /** Empty until the leader's has come. */
+  assignment: Buffer;
+  /** Not told its generation yet: it sends no heartbeats, so its first join has a time limit of its own. */
+  isNew: boolean;
+  /** Set through `ClassicMembers.setWaiting` alone, which counts. */
+  waiting: Waiting | null;
+}
+
+export const noBytes = Buffer.alloc(0);
+
+export function newMember(memberId: string, request: JoinGroupRequest): ClassicMember {
+  const { instanceId, clientId, clientHost, rebalanceTimeoutMs, sessionTimeoutMs, protocols } = request;
+  return {
+    memberId,
+    instanceId,
+    clientId,
+    clientHost,
+    rebalanceTimeoutMs,
+    sessionTimeoutMs,
+    protocols,
+    assignment: noBytes,
+    isNew: true,
+    waiting: null,
+  };
+}
+
+export function loadedMember(value: ClassicMemberValue, protocol: string | null): ClassicMember {
+  const { memberId, instanceId, clientId, clientHost, sessionTimeoutMs, subscription, assignment } = value;
+  return {
+    memberId,
+    instanceId,
+    clientId,
+    clientHost,
+    // Version 0 of the record has none.
+    rebalanceTimeoutMs: value.rebalanceTimeoutMs === -1 ? sessionTimeoutMs : value.rebalanceTimeoutMs,
+    sessionTimeoutMs,
+    protocols: protocol === null ? [] : [{ name: protocol, metadata: subscription }],
+    assignment,
+    isNew: false,
+    waiting: null,
+  };
+}
+
+/** Empty for a protocol that the member does not know. */
+export const metadataOf = (member: ClassicMember, protocol: string | null): Buffer =>
+  member.protocols.find(({ name }) => name === protocol)?.metadata ?? noBytes;
+
+export function toValue(member: ClassicMember, protocol: string | null, assignment: Buffer): ClassicMemberValue {
+  const { memberId, instanceId, clientId, clientHost, rebalanceTimeoutMs, sessionTimeoutMs } = member;
+  return {
+    memberId,
+    instanceId,
+    clientId,
+    clientHost,
+    rebalanceTimeoutMs,
+    sessionTimeoutMs,
+    subscription: metadataOf(member, protocol),
+    assignment,
+  };
+}
+
+/** The same names with the same metadata in the same order: the member asks for nothing new. */
+export const hasSameProtocols = (member: ClassicMember, protocols: MemberProtocols): boolean =>
+  member.protocols.length === protocols.length &&
+  member.protocols.every(({ name, metadata }, at) => {
+    const other = protocols[at];
+    return other !== undefined && other.name === name && other.metadata.equals(metadata);
+  });

@@ -1,0 +1,73 @@
+/** Which heartbeats are refused before anything is changed? (`GroupMetadataManager.java`, the `throwIf…` of consumer groups) */
+import type { Fault } from '../../model/fault.ts';
+import { memberStates, type TopicPartitions } from '../group-records.ts';
+import type { ConsumerGroupHeartbeatRequest } from '../group-requests.ts';
+import { containsAll } from './assignment.ts';
+import type { CurrentAssignment } from './current-assignment.ts';
+
+export const joinEpoch = 0;
+export const leaveEpoch = -1;
+/** A static member that will be back before its session is over. */
+export const leaveForAWhileEpoch = -2;
+
+export const isLeaving = (request: ConsumerGroupHeartbeatRequest): boolean => request.memberEpoch < joinEpoch;
+
+/** What is wrong with the request itself, whatever the group. */
+export function heartbeatFault(request: ConsumerGroupHeartbeatRequest, assignors: readonly string[]): Fault | null {
+  const reason = malformation(request);
+  if (reason !== null) return { code: 'INVALID_REQUEST', reason };
+  const { serverAssignor } = request;
+  if (serverAssignor === null || assignors.includes(serverAssignor)) return null;
+  return {
+    code: 'UNSUPPORTED_ASSIGNOR',
+    reason: `assignor ${serverAssignor} is not one of ${assignors.join(', ')}`,
+  };
+}
+
+function malformation(request: ConsumerGroupHeartbeatRequest): string | null {
+  const { memberId, memberEpoch, instanceId } = request;
+  if (request.groupId === '') return 'the group id is empty';
+  if (instanceId === '') return 'the instance id is empty';
+  if (request.rackId === '') return 'the rack id is empty';
+  // Below version 1 the coordinator makes the id of a member that joins.
+  if (memberId === '' && (request.makesOwnMemberId || memberEpoch !== joinEpoch)) return 'the member id is empty';
+  if (memberEpoch < leaveForAWhileEpoch) return `there is no member epoch ${memberEpoch}`;
+  if (memberEpoch === leaveForAWhileEpoch && instanceId === null)
+    return 'a member without instance id cannot come back';
+  if (memberEpoch !== joinEpoch) return null;
+  if (request.rebalanceTimeoutMs === -1) return 'who joins must say its rebalance timeout';
+  if (request.topicPartitions === null || request.topicPartitions.length > 0)
+    return 'who joins must own no partitions, and say so';
+  if (request.subscribedTopicNames === null && request.subscribedTopicRegex === null)
+    return 'who joins must say what it subscribes to';
+  return null;
+}
+
+/**
+ * | the request's epoch   | the member's own            | answer                                                     |
+ * | --------------------- | --------------------------- | ---------------------------------------------------------- |
+ * | 0                     | any                         | it has abandoned what it had and joins again               |
+ * | the member's          |                             | goes on                                                    |
+ * | the previous one      | owns only what it was given | goes on: the answer that told the newer epoch was lost     |
+ * | the previous one      | owns more, or does not say  | FENCED_MEMBER_EPOCH                                        |
+ * | any other             |                             | FENCED_MEMBER_EPOCH                                        |
+ */
+export function epochFault(
+  current: CurrentAssignment,
+  memberEpoch: number,
+  owned: readonly TopicPartitions[] | null,
+): Fault | null {
+  if (current.state === memberStates.unknown && (owned === null || owned.length > 0))
+    return { code: 'FENCED_MEMBER_EPOCH', reason: 'the state of the member is of a later version' };
+  if (memberEpoch === joinEpoch || memberEpoch === current.memberEpoch) return null;
+  const isAnswerLost =
+    memberEpoch === current.previousMemberEpoch &&
+    memberEpoch < current.memberEpoch &&
+    owned !== null &&
+    containsAll(current.assigned, owned);
+  if (isAnswerLost) return null;
+  return {
+    code: 'FENCED_MEMBER_EPOCH',
+    reason: `the member is at epoch ${current.memberEpoch}, not ${memberEpoch}: it must abandon its partitions and join again`,
+  };
+}

@@ -1,0 +1,20 @@
+/**
+ * Have the topics that a group subscribes to changed since its target was computed? The group epoch's record carries a
+ * hash over them (KIP-1101), so that a new coordinator can tell. How it is made is the coordinator's own affair: over
+ * another one's hash the group computes its target anew once, and no more.
+ */
+import { createHash } from 'node:crypto';
+import type { ClusterImage } from '../../model/cluster-image.ts';
+
+/** Over names, ids and partition counts of those topics that are there; 0 where none is. */
+export function metadataHash(topicNames: ReadonlySet<string>, image: ClusterImage): bigint {
+  const hash = createHash('sha256');
+  let isEmpty = true;
+  for (const name of [...topicNames].sort()) {
+    const topic = image.topicByName(name);
+    if (topic === undefined) continue;
+    hash.update(`${name}\0${topic.id}\0${topic.record.partitions}\0`);
+    isEmpty = false;
+  }
+  return isEmpty ? 0n : hash.digest().readBigInt64BE();
+}

@@ -1,0 +1,305 @@
+/**
+ * The groups that hash to one partition of `__consumer_offsets`, with their offsets: which group a request or a deadline is
+ * for, whichever protocol that group speaks, and what is answered where there is none.
+ */
+import { unreachable } from '../model/assert.ts';
+import type { Fault } from '../model/fault.ts';
+import type { Now, TopicsChange } from './coordinator-shard.ts';
+import type { Group, GroupCoordinatorShard, GroupStep } from './group.ts';
+import { type GroupModules, parseDeadlineKey } from './group-modules.ts';
+import type { GroupRecord } from './group-records.ts';
+import { GroupRegistry } from './group-registry.ts';
+import type {
+  ConsumerGroupDescribeRequest,
+  ConsumerGroupHeartbeatRequest,
+  DeleteGroupRequest,
+  DescribeGroupRequest,
+  GroupAnswer,
+  GroupRequest,
+  HeartbeatRequest,
+  JoinGroupRequest,
+  LeaveGroupRequest,
+  ListGroupsRequest,
+  OffsetCommitRequest,
+  OffsetDeleteRequest,
+  OffsetFetchRequest,
+  SyncGroupRequest,
+} from './group-requests.ts';
+import { OffsetCleanup } from './offsets/offset-cleanup.ts';
+import { commitOffsets, deleteOffsets, fetchOffsets, tombstonesOf } from './offsets/offset-requests.ts';
+
+/** A tick ends after so many deadlines: what is left is due at the next one. */
+const deadlinesPerTick = 1000;
+
+const invalidGroupId: Fault = { code: 'INVALID_GROUP_ID' };
+
+export class GroupShard implements GroupCoordinatorShard {
+  readonly #modules: GroupModules;
+  readonly #groups: GroupRegistry;
+  readonly #cleanup: OffsetCleanup;
+  /** On the monotonic clock. */
+  #nextExpiryMs = 0;
+
+  constructor(modules: GroupModules) {
+    this.#modules = modules;
+    this.#groups = new GroupRegistry(modules);
+    this.#cleanup = new OffsetCleanup({
+      groups: this.#groups.all,
+      offsets: this.#groups.offsets,
+      retentionMs: modules.options.offsetsRetentionMs,
+      image: modules.image,
+    });
+  }
+
+  handle(request: GroupRequest, requestId: number, now: Now): readonly GroupStep[] {
+    const late = this.#groups.onEvent();
+    const step = this.#step(request, requestId, now);
+    if ('groupId' in request) this.#groups.maybeForget(request.groupId);
+    return late === null ? [step] : [late, step];
+  }
+
+  replay(record: GroupRecord): void {
+    this.#groups.replay(record);
+  }
+
+  onLoaded(now: Now): void {
+    this.#groups.onLoaded();
+    for (const group of this.#groups.all.values()) group.onLoaded(now);
+    this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
+  }
+
+  onTick(now: Now): readonly GroupStep[] {
+    const late = this.#groups.onEvent();
+    const steps = late === null ? [] : [late];
+    for (const group of this.#groups.takeDowngraded()) steps.push(group.onDowngraded(now));
+    steps.push(...this.#passDeadlines(now));
+    if (this.#nextExpiryMs <= now.monotonicMs) {
+      this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
+      this.#cleanup.beginExpiry();
+    }
+    // A group whose deadline has just passed is not what this slice would see: the next tick looks at it.
+    return steps.length > 0 ? steps : this.#cleanup.nextSlice(now);
+  }
+
+  onTopicsChanged(change: TopicsChange, now: Now): readonly GroupStep[] {
+    const late = this.#groups.onEvent();
+    for (const group of this.#groups.all.values()) if (group.type === 'consumer') group.onTopicsChanged(change);
+    if (change.deleted.length > 0) this.#cleanup.beginDeletion(change.deleted);
+    const steps = this.#cleanup.nextSlice(now);
+    return late === null ? steps : [late, ...steps];
+  }
+
+  #step(request: GroupRequest, requestId: number, now: Now): GroupStep {
+    switch (request.kind) {
+      case 'joinGroup':
+        return this.#join(request, requestId, now);
+      case 'syncGroup':
+        return this.#sync(request, requestId, now);
+      case 'heartbeat':
+        return this.#heartbeat(request, requestId, now);
+      case 'leaveGroup':
+        return this.#leave(request, requestId, now);
+      case 'offsetCommit':
+        return this.#commit(request, requestId, now);
+      case 'offsetFetch':
+        return this.#fetch(request, requestId);
+      case 'offsetDelete':
+        return this.#deleteOffsets(request, requestId);
+      case 'describeGroup':
+        return this.#describe(request, requestId);
+      case 'listGroups':
+        return this.#list(request, requestId);
+      case 'deleteGroup':
+        return this.#delete(request, requestId);
+      case 'consumerGroupHeartbeat':
+        return this.#consumerHeartbeat(request, requestId, now);
+      case 'consumerGroupDescribe':
+        return this.#describeConsumer(request, requestId);
+      default:
+        return unreachable(request);
+    }
+  }
+
+  // -- the classic protocol
+
+  #join(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    const { groupId, memberId, sessionTimeoutMs } = request;
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#modules.options;
+    if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
+      return refused(groupId, requestId, { code: 'INVALID_SESSION_TIMEOUT' });
+    const group = this.#groups.get(groupId);
+    if (group?.type === 'consumer' && !group.isEmpty())
+      return refused(groupId, requestId, { code: 'INCONSISTENT_GROUP_PROTOCOL' });
+    if (group?.type === 'classic') return group.join(request, requestId, now);
+    if (memberId !== '') return refused(groupId, requestId, unknownMember(groupId));
+    return group === undefined
+      ? this.#groups.addClassic(groupId).join(request, requestId, now)
+      : this.#joinInPlaceOf(group, request, requestId, now);
+  }
+
+  /** An empty group of the new protocol makes way. */
+  #joinInPlaceOf(former: Group, request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    const group = this.#groups.newClassic(former.groupId);
+    const step = group.join(request, requestId, now);
+    if (group.isNothing) return step;
+    this.#groups.arrive(group);
+    return { ...step, records: [...former.tombstones(), ...step.records] };
+  }
+
+  #sync(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const group = this.#groups.get(groupId);
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
+    return group.sync(request, requestId, now);
+  }
+
+  #heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const group = this.#groups.get(groupId);
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
+    return group.heartbeat(request, requestId, now);
+  }
+
+  #leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const group = this.#groups.get(groupId);
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    if (group?.type === 'classic') return group.leave(request, requestId, now);
+    const fault = unknownMember(groupId);
+    const members = request.members.map(({ memberId, instanceId }) => ({ memberId, instanceId, fault }));
+    return answered(groupId, requestId, { members });
+  }
+
+  #describe({ groupId }: DescribeGroupRequest, requestId: number): GroupStep {
+    const group = this.#groups.get(groupId);
+    return group?.type === 'classic'
+      ? answered(groupId, requestId, group.describe())
+      : refused(groupId, requestId, groupNotFound(groupId));
+  }
+
+  // -- the new protocol
+
+  /** A classic group makes way when it is empty. One that nobody knows is there when its first records are replayed. */
+  #consumerHeartbeat(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const known = this.#groups.get(groupId);
+    if (known?.type === 'consumer') return known.heartbeat(request, requestId, now);
+    if (known !== undefined && !known.isEmpty()) return refused(groupId, requestId, groupNotFound(groupId));
+    const group = this.#groups.newConsumer(groupId);
+    const step = group.heartbeat(request, requestId, now);
+    if (step.records.length === 0) return step;
+    this.#groups.arrive(group);
+    return { ...step, records: [...(known?.tombstones() ?? []), ...step.records] };
+  }
+
+  #describeConsumer({ groupId }: ConsumerGroupDescribeRequest, requestId: number): GroupStep {
+    const group = this.#groups.get(groupId);
+    return group?.type === 'consumer' ? group.describe(requestId) : refused(groupId, requestId, groupNotFound(groupId));
+  }
+
+  // -- offsets
+
+  #commit(request: OffsetCommitRequest, requestId: number, now: Now): GroupStep {
+    const { groupId } = request;
+    const group = this.#groups.get(groupId);
+    const fault = group === undefined ? unknownGroupCommit(request) : group.checkOffsetCommit(request, now);
+    if (fault !== null) return refused(groupId, requestId, fault);
+    const { records, answer } = commitOffsets(request, this.#modules.options, now);
+    return { key: groupId, records, answers: [{ requestId, answer }] };
+  }
+
+  #fetch(request: OffsetFetchRequest, requestId: number): GroupStep {
+    const { groupId } = request;
+    // A group that is not there has committed nothing: that is no fault.
+    const group: Group | undefined = this.#groups.get(groupId);
+    const fault = group?.checkOffsetFetch(request) ?? null;
+    return fault === null
+      ? answered(groupId, requestId, fetchOffsets(request, this.#groups.offsets))
+      : refused(groupId, requestId, fault);
+  }
+
+  #deleteOffsets(request: OffsetDeleteRequest, requestId: number): GroupStep {
+    const { groupId } = request;
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
+    const group = this.#groups.get(groupId);
+    const fault = group === undefined ? groupNotFound(groupId) : group.checkOffsetDelete();
+    if (group === undefined || fault !== null) return refused(groupId, requestId, fault ?? groupNotFound(groupId));
+    const { records, answer } = deleteOffsets(request, group, this.#groups.offsets);
+    return { key: groupId, records, answers: [{ requestId, answer }] };
+  }
+
+  // -- all protocols
+
+  #list({ states, types }: ListGroupsRequest, requestId: number): GroupStep {
+    const isAsked = (filter: readonly string[], value: string): boolean =>
+      filter.length === 0 || filter.some((one) => one.toLowerCase() === value.toLowerCase());
+    const groups = [];
+    for (const group of this.#groups.all.values()) {
+      const { groupId, protocolType, type } = group;
+      const state = group.stateName();
+      if (isAsked(states, state) && isAsked(types, type)) groups.push({ groupId, protocolType, state, type });
+    }
+    return answered(null, requestId, { groups });
+  }
+
+  #delete({ groupId }: DeleteGroupRequest, requestId: number): GroupStep {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refused(groupId, requestId, groupNotFound(groupId));
+    if (!group.isEmpty()) return refused(groupId, requestId, { code: 'NON_EMPTY_GROUP' });
+    const records = [...tombstonesOf(groupId, this.#groups.offsets), ...group.tombstones()];
+    return { key: groupId, records, answers: [{ requestId, answer: {} }] };
+  }
+
+  /** Between the step of a deadline and the replay of its records, no other deadline comes to the same group. */
+  #passDeadlines(now: Now): GroupStep[] {
+    const { deadlines } = this.#modules;
+    const steps: GroupStep[] = [];
+    const written = new Set<string>();
+    const postponed: string[] = [];
+    for (let passed = 0; passed < deadlinesPerTick; passed++) {
+      const key = deadlines.takeDue(now.monotonicMs);
+      if (key === null) break;
+      const name = parseDeadlineKey(key);
+      if (written.has(name.groupId)) {
+        postponed.push(key);
+        continue;
+      }
+      const step = this.#groups.get(name.groupId)?.onDeadline(name, now) ?? null;
+      this.#groups.maybeForget(name.groupId);
+      if (step === null || (step.records.length === 0 && step.answers.length === 0)) continue;
+      if (step.records.length > 0) written.add(name.groupId);
+      steps.push(step);
+    }
+    for (const key of postponed) deadlines.set(key, now.monotonicMs);
+    return steps;
+  }
+}
+
+const answered = (key: string | null, requestId: number, answer: GroupAnswer): GroupStep => ({
+  key,
+  records: [],
+  answers: [{ requestId, answer }],
+});
+const refused = (key: string, requestId: number, fault: Fault): GroupStep => answered(key, requestId, { fault });
+
+const unknownMember = (groupId: string): Fault => ({
+  code: 'UNKNOWN_MEMBER_ID',
+  reason: `there is no group ${groupId}`,
+});
+const groupNotFound = (groupId: string): Fault => ({
+  code: 'GROUP_ID_NOT_FOUND',
+  reason: `there is no group ${groupId}`,
+});
+
+/** Commits without a member make a group; a member must have been known to one. */
+function unknownGroupCommit({
+  groupId,
+  generationOrMemberEpoch,
+  knowsConsumerGroups,
+}: OffsetCommitRequest): Fault | null {
+  if (generationOrMemberEpoch < 0) return null;
+  return knowsConsumerGroups ? groupNotFound(groupId) : { code: 'ILLEGAL_GENERATION' };
+}
