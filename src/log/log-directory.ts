@@ -26,7 +26,6 @@ import {
 import { partitionKey } from '../model/topic-partition.ts';
 import { formatOffsets, parseOffsets, readTextFile } from './checkpoint-file.ts';
 import * as files from './directory-files.ts';
-import { type CleanerOptions, type HighWatermarkOf, LogCleaner } from './log-cleaner.ts';
 import type { LogConfig } from './log-config.ts';
 import { ForeignDirectoryError, type LastStop, PartitionLog } from './partition-log.ts';
 import { TailCache } from './tail-cache.ts';
@@ -100,7 +99,6 @@ export class LogDirectory {
   readonly #holders = new Map<string, PartitionLog>();
   /** By directory name: the end of what is being done with it. */
   readonly #turns = new Map<string, Promise<void>>();
-  readonly #cleaner: LogCleaner;
   readonly #recoveryPoints: Map<string, Offset>;
   readonly #logStarts: Map<string, Offset>;
   readonly #highWatermarks: Map<string, files.HighWatermark>;
@@ -150,7 +148,6 @@ export class LogDirectory {
     this.lastStop = lastStopOf(root);
     this.#isStopKnown = this.lastStop !== 'lossy';
     this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
-    this.#cleaner = new LogCleaner({ path, firstDirty: root.firstDirty }, () => this.logs, modules);
     this.#recoveryPoints = root.recoveryPoints;
     this.#logStarts = root.logStarts;
     this.#highWatermarks = root.highWatermarks;
@@ -228,13 +225,9 @@ export class LogDirectory {
       try {
         this.#refuseWhenEnded();
         const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
-        await this.#cleaner.onEndLowered(log, log.logEndOffset);
         if (this.#isEnded) await log.release();
         this.#refuseWhenEnded();
-        log.onRecoveryPointLowered = async () => {
-          await this.#cleaner.onEndLowered(log, log.recoveryPoint);
-          await this.checkpointRecoveryPoints();
-        };
+        log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
         this.#logs.set(partitionKey(topicId, partition), log);
         this.#holders.set(name, log);
         return log;
@@ -290,9 +283,9 @@ export class LogDirectory {
         { directory, keptAs: stray, topicId: error.found },
         'files of another topic were set aside',
       );
-      await this.#forgetName(name);
       await this.#modules.disk.rename(directory, stray);
       await this.#modules.disk.syncDirectory(this.path);
+      this.#found.delete(name);
       return this.#openInDirectory(name, options);
     }
   }
@@ -304,7 +297,6 @@ export class LogDirectory {
     if (this.#logs.get(key) === log) this.#logs.delete(key);
     this.#highWatermarks.delete(key);
     await this.#inTurn(name, async () => {
-      await this.#cleaner.abort(log);
       await log.release();
       if (this.#holders.get(name) !== log) return; // the directory has gone to another topic of that name
       this.#holders.delete(name);
@@ -313,21 +305,14 @@ export class LogDirectory {
   }
 
   async #moveAway(name: string): Promise<void> {
-    await this.#forgetName(name);
+    this.#recoveryPoints.delete(name);
+    this.#logStarts.delete(name);
+    this.#kafkaHighWatermarks.delete(name);
+    this.#found.delete(name);
     const removed = join(this.path, `${name}.${this.#newName()}-delete`);
     await this.#modules.disk.rename(join(this.path, name), removed);
     await this.#modules.disk.syncDirectory(this.path);
     this.#deleteLater(removed, deleteDelayMs);
-  }
-
-  /** The next log of this name must not be taken for the one before, by no start however soon it comes. */
-  async #forgetName(name: string): Promise<void> {
-    this.#found.delete(name);
-    this.#kafkaHighWatermarks.delete(name);
-    const hasRecoveryPoint = this.#recoveryPoints.delete(name);
-    const hasLogStart = this.#logStarts.delete(name);
-    if (hasRecoveryPoint || hasLogStart) await this.checkpointRecoveryPoints();
-    await this.#cleaner.forget(name);
   }
 
   #newName(): string {
@@ -352,13 +337,6 @@ export class LogDirectory {
     const next = this.#waitingForSlot.shift();
     if (next === undefined) this.#openSlots++;
     else next();
-  }
-
-  // Compaction
-
-  /** From now on compacted logs are cleaned, each below its high watermark. */
-  startCleaning(options: CleanerOptions, highWatermarkOf: HighWatermarkOf): void {
-    this.#cleaner.start(options, highWatermarkOf);
   }
 
   // High watermarks
@@ -459,7 +437,6 @@ export class LogDirectory {
    */
   async close(brokerEpoch: BrokerEpoch): Promise<void> {
     if (this.#isEnded) return;
-    await this.#cleaner.stop();
     const open = [...this.#logs.values()];
     const closing = open.map(async (log) => {
       await this.#takeSlot();
@@ -497,7 +474,6 @@ export class LogDirectory {
     this.#revisionTimer?.cancel();
     for (const timer of this.#timers) timer.cancel();
     this.#timers = [];
-    await this.#cleaner.stop();
     // A recovery under way may cut files: nobody else may have the directory before it is over.
     await Promise.all(this.#turns.values());
     await Promise.all([...this.#logs.values()].map((log) => log.release()));
@@ -516,7 +492,6 @@ interface Root {
   readonly logStarts: Map<string, Offset>;
   readonly highWatermarks: Map<string, files.HighWatermark>;
   readonly kafkaHighWatermarks: Map<string, Offset>;
-  readonly firstDirty: Map<string, Offset>;
 }
 
 async function lockOf(disk: Disk, path: string): Promise<{ release(): Promise<void> }> {
@@ -559,7 +534,6 @@ async function readRoot(disk: Disk, path: string, logger: Logger): Promise<Root>
     logStarts: (await derived(files.logStartName, parseOffsets)) ?? new Map(),
     highWatermarks: (await derived(files.highWatermarkEpochName, files.parseHighWatermarks)) ?? new Map(),
     kafkaHighWatermarks: (await derived(files.highWatermarkName, parseOffsets)) ?? new Map(),
-    firstDirty: (await derived(files.cleanerOffsetName, parseOffsets)) ?? new Map(),
   };
 }
 

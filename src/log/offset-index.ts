@@ -105,9 +105,6 @@ export class OffsetIndex {
     return true;
   }
 
-  onRenamed(path: string): void {
-    this.#rows.onRenamed(path);
-  }
   persist(disk: Disk): Promise<void> {
     return this.#rows.persist(disk);
   }

@@ -97,9 +97,6 @@ export class TimeIndex {
     return true;
   }
 
-  onRenamed(path: string): void {
-    this.#rows.onRenamed(path);
-  }
   persist(disk: Disk): Promise<void> {
     return this.#rows.persist(disk);
   }
