@@ -11,9 +11,16 @@ export class BrokerDisk {
   stopKind: StopKind = 'clean';
   /** How wrong this machine's wall clock is. */
   wallOffsetMs = 0;
+  /** It was wrong at some time. */
+  hasMovedClock = false;
 
   constructor(directoryId: string) {
     this.directoryId = directoryId;
+  }
+
+  moveWallClock(offsetMs: number): void {
+    this.wallOffsetMs = offsetMs;
+    this.hasMovedClock ||= offsetMs !== 0;
   }
 
   openLog(key: string, makeLog: () => ModelLog): ModelLog {

@@ -26,6 +26,7 @@ import { partitionKey } from '../../src/model/topic-partition.ts';
 import type { BrokerDirectory, LeaderAction, LeaderOptions } from '../../src/replication/leader-state.ts';
 import type { BrokerDisk } from './broker-disk.ts';
 import type { DeliberateFault } from './deliberate-fault.ts';
+import { SimulatedCoordinator } from './groups/simulated-coordinator.ts';
 import { HoardingEpochCache } from './hoarding-epoch-cache.ts';
 import { ModelLog } from './model-log.ts';
 import type { StreamEnd } from './simulated-network.ts';
@@ -81,6 +82,8 @@ export class BrokerProcess {
   #controllerLease: LeaseHolder | null = null;
   #liveLease: LeaseHolder | null = null;
   readonly replicas = new Map<string, SimulatedReplica>();
+  /** Of partitions of the topic of groups, whether this broker leads them or not. */
+  readonly coordinators = new Map<string, SimulatedCoordinator>();
   brokerEpoch: BrokerEpoch = noBrokerEpoch;
   readonly #followerLinks = new Map<BrokerId, FollowerLink>();
   readonly #leaderLinks = new Map<number, LeaderLink>();
@@ -128,8 +131,8 @@ export class BrokerProcess {
   get nowMs(): number {
     return this.world.scheduler.nowMs;
   }
-  get #wallMs(): number {
-    return this.nowMs + 1_700_000_000_000 + this.disk.wallOffsetMs;
+  get wallMs(): number {
+    return this.world.wallMs + this.disk.wallOffsetMs;
   }
   get fault(): DeliberateFault | null {
     return this.world.fault;
@@ -157,7 +160,7 @@ export class BrokerProcess {
       this.#store.follow(entries, at, (revision, changes) => this.#onMetadata(revision, changes));
       this.#elect({ kind: 'started', nowMs });
       this.#elect({ kind: 'controllerSeen', controller: this.image.controller, revision: at, nowMs });
-      this.#live({ kind: 'started', image: this.image, nowMs, wallMs: this.#wallMs });
+      this.#live({ kind: 'started', image: this.image, nowMs, wallMs: this.wallMs });
       this.#tickLater();
     });
   }
@@ -167,7 +170,7 @@ export class BrokerProcess {
     const { nowMs } = this;
     this.#applyRoles(entries);
     this.#elect({ kind: 'controllerSeen', controller: this.image.controller, revision, nowMs });
-    this.#live({ kind: 'metadataChanged', nowMs, wallMs: this.#wallMs });
+    this.#live({ kind: 'metadataChanged', nowMs, wallMs: this.wallMs });
     this.#control({ kind: 'metadataChanged', entries, nowMs });
     for (const link of this.#leaderLinks.values()) {
       if (link.waitingHello) this.#onHello(link, link.waitingHello);
@@ -227,6 +230,9 @@ export class BrokerProcess {
         this.disk.openLog(key, () => this.#makeLog()),
       );
     this.replicas.set(key, replica);
+    const { groups } = this.world;
+    if (groups && !known && this.image.topics.get(id)?.record.isInternal)
+      this.coordinators.set(key, new SimulatedCoordinator(this, groups, replica));
     replica.applyRecord(versioned.record);
   }
 
@@ -237,6 +243,7 @@ export class BrokerProcess {
   #forget(replica: SimulatedReplica): void {
     replica.resign();
     this.replicas.delete(replica.key);
+    this.coordinators.delete(replica.key);
     this.disk.removeLog(replica.key);
   }
 
@@ -252,7 +259,7 @@ export class BrokerProcess {
     this.world.trace.note('caught up', [this.id, isCaughtUp ? 1 : 0], () =>
       [...this.replicas.values()].map((replica) => replica.describe()).join('; '),
     );
-    this.#live({ kind: 'caughtUp', isCaughtUp, nowMs: this.nowMs, wallMs: this.#wallMs });
+    this.#live({ kind: 'caughtUp', isCaughtUp, nowMs: this.nowMs, wallMs: this.wallMs });
   }
 
   #tickLater(): void {
@@ -262,12 +269,13 @@ export class BrokerProcess {
         nowMs - this.#lastTickMs > this.world.controlOptions.tickMs + this.world.controlOptions.stallAfterMs;
       this.#lastTickMs = nowMs;
       this.#elect({ kind: 'ticked', nowMs });
-      this.#live({ kind: 'ticked', nowMs, wallMs: this.#wallMs });
+      this.#live({ kind: 'ticked', nowMs, wallMs: this.wallMs });
       this.#control({ kind: 'ticked', nowMs });
       for (const replica of this.replicas.values()) {
         if (isLate) replica.lead({ kind: 'stalled', nowMs });
         replica.onTick(nowMs);
       }
+      for (const coordinator of this.coordinators.values()) coordinator.onTick();
       this.#tellCaughtUp();
       this.#tickLater();
     });
@@ -406,7 +414,7 @@ export class BrokerProcess {
           }
         : plain;
     if (plain.kind === 'register' && fault?.registersAtOnce) this.world.registerAtOnce(plain.registration);
-    this.#control({ kind: 'brokerMessage', streamId: end.streamId, message, nowMs: this.nowMs, wallMs: this.#wallMs });
+    this.#control({ kind: 'brokerMessage', streamId: end.streamId, message, nowMs: this.nowMs, wallMs: this.wallMs });
   }
 
   // ---------------------------------------------------------------------------------------------- lifecycle
@@ -416,7 +424,7 @@ export class BrokerProcess {
   }
 
   #carryOutLifecycle(action: LifecycleAction): void {
-    const times = (): { nowMs: number; wallMs: number } => ({ nowMs: this.nowMs, wallMs: this.#wallMs });
+    const times = (): { nowMs: number; wallMs: number } => ({ nowMs: this.nowMs, wallMs: this.wallMs });
     switch (action.kind) {
       case 'connect':
         this.#connectControl(action.streamId, brokerOf(action.endpoint));
@@ -495,11 +503,11 @@ export class BrokerProcess {
             if (sentMs !== undefined) this.#controllerContactMs = Math.max(this.#controllerContactMs, sentMs);
             this.#heartbeatSentMs.delete(message.sequence);
           }
-          this.#live({ kind: 'streamMessage', streamId, message, nowMs: this.nowMs, wallMs: this.#wallMs });
+          this.#live({ kind: 'streamMessage', streamId, message, nowMs: this.nowMs, wallMs: this.wallMs });
         },
         onClosed: (cause: CloseCause) => {
           this.#controlStreams.delete(streamId);
-          this.#live({ kind: 'streamClosed', streamId, cause, nowMs: this.nowMs, wallMs: this.#wallMs });
+          this.#live({ kind: 'streamClosed', streamId, cause, nowMs: this.nowMs, wallMs: this.wallMs });
         },
       },
     );
@@ -531,13 +539,13 @@ export class BrokerProcess {
           lease,
         } as const;
         this.#store.transact({ compares: [], mutations: [mutation] }, (outcome) =>
-          this.#live({ kind: 'liveDone', ok: outcome.kind === 'succeeded', nowMs: this.nowMs, wallMs: this.#wallMs }),
+          this.#live({ kind: 'liveDone', ok: outcome.kind === 'succeeded', nowMs: this.nowMs, wallMs: this.wallMs }),
         );
       },
       renewed: () => undefined,
       lost: () => {
         if (this.#liveLease !== holder) return;
-        if (holder.id === null) this.#live({ kind: 'liveDone', ok: false, nowMs: this.nowMs, wallMs: this.#wallMs });
+        if (holder.id === null) this.#live({ kind: 'liveDone', ok: false, nowMs: this.nowMs, wallMs: this.wallMs });
         this.#liveLease = null;
       },
     });
@@ -551,18 +559,18 @@ export class BrokerProcess {
       command,
       timeLimitMs: 5_000,
       nowMs: this.nowMs,
-      wallMs: this.#wallMs,
+      wallMs: this.wallMs,
     });
   }
 
   requestShutdown(): void {
     this.isShuttingDown = true;
-    this.#live({ kind: 'shutdownRequested', nowMs: this.nowMs, wallMs: this.#wallMs });
+    this.#live({ kind: 'shutdownRequested', nowMs: this.nowMs, wallMs: this.wallMs });
   }
 
   /** The last thing a clean stop does. */
   sayGoodbye(): void {
-    this.#live({ kind: 'goodbye', nowMs: this.nowMs, wallMs: this.#wallMs });
+    this.#live({ kind: 'goodbye', nowMs: this.nowMs, wallMs: this.wallMs });
     this.#liveLease?.revoke();
     this.#controllerLease?.revoke();
   }
@@ -580,7 +588,7 @@ export class BrokerProcess {
     ]);
     this.#proposalCalls.set(callId, { replica, proposalId });
     const proposals = [{ topicId, partition, leaderEpoch, partitionEpoch, isr }];
-    this.#live({ kind: 'alterPartition', callId, proposals, nowMs: this.nowMs, wallMs: this.#wallMs });
+    this.#live({ kind: 'alterPartition', callId, proposals, nowMs: this.nowMs, wallMs: this.wallMs });
   }
 
   // ---------------------------------------------------------------------------------------------- as follower
@@ -831,6 +839,7 @@ export class BrokerProcess {
   close(): void {
     this.process.die();
     this.#store.close();
+    for (const coordinator of this.coordinators.values()) coordinator.onProcessGone();
     for (const replica of this.replicas.values()) replica.log.onProcessGone();
   }
 

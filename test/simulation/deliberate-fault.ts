@@ -5,9 +5,12 @@
  */
 import type { IsrProposal, Registration } from '../../src/controller/control-messages.ts';
 import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
+import type { GroupRequest } from '../../src/coordinator/group-requests.ts';
 import type { ClusterImage } from '../../src/model/cluster-image.ts';
 import type { PartitionRecord } from '../../src/model/metadata-schema.ts';
 import type { LeaderAction, LeaderEvent, LeaderStart, LeaderState } from '../../src/replication/leader-state.ts';
+import type { CoordinatorEvent, SimulatedCoordinator, SimulatedShard } from './groups/simulated-coordinator.ts';
+import type { SimulatedGroups } from './groups/simulated-groups.ts';
 import type { Misfortunes } from './misfortune.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +26,8 @@ export interface DeliberateFault {
     /** What befalls the world, and how often. */
     readonly kinds?: Misfortunes;
     readonly everyMs?: number;
+    /** It shows in worlds with consumer groups alone. */
+    readonly hasGroups?: boolean;
   };
   leaderStart?(start: LeaderStart): LeaderStart;
   /** Steps taken right after a LeaderState was made. */
@@ -43,6 +48,20 @@ export interface DeliberateFault {
   readonly registersAtOnce?: boolean;
   /** A start after a loss of power that is killed before it is registered counts as killed, not as lossy. */
   readonly forgetsLossyStart?: boolean;
+  /** A request to a group's coordinator as it comes in. */
+  groupRequest?(request: GroupRequest, groups: SimulatedGroups): GroupRequest;
+  /** What a coordinator is told of its partition. */
+  coordinatorEvent?(event: CoordinatorEvent, coordinator: SimulatedCoordinator): CoordinatorEvent;
+  /** The groups of a coordinator, put in the place of the real ones. */
+  groupShard?(shard: SimulatedShard, groups: SimulatedGroups): SimulatedShard;
+  /** A coordinator is not told that it has ceased to lead. */
+  readonly coordinatesOn?: boolean;
+  /** A coordinator answers though nobody has reached it for long. */
+  readonly speaksWithoutContact?: boolean;
+  /** A coordinator takes what its log has taken for committed. */
+  readonly tellsBeforeCommitted?: boolean;
+  /** Records that the log refuses change the groups all the same. */
+  readonly replaysRefused?: boolean;
   /** Acks count whatever session they are of, and attach requests whatever leader epoch. */
   readonly countsLateAcks?: boolean;
 }

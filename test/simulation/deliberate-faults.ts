@@ -4,6 +4,7 @@ import type { IsrProposal } from '../../src/controller/control-messages.ts';
 import { brokerEpoch, earlier, noBroker, type PartitionEpoch, type TopicId } from '../../src/model/brands.ts';
 import { decodeEntry, encodeValue, type PartitionRecord } from '../../src/model/metadata-schema.ts';
 import type { DeliberateFault } from './deliberate-fault.ts';
+import { groupFaults } from './groups/group-faults.ts';
 
 export const deliberateFaults: readonly DeliberateFault[] = [
   {
@@ -125,4 +126,5 @@ export const deliberateFaults: readonly DeliberateFault[] = [
     aim: { minIsr: 2, losesPower: true },
     forgetsLossyStart: true,
   },
+  ...groupFaults,
 ];

@@ -4,9 +4,14 @@
  * are cheap, and once more at everything at the end.
  */
 import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
+import type { GroupRecord } from '../../src/coordinator/group-records.ts';
+import type { GroupAnswer } from '../../src/coordinator/group-requests.ts';
 import { type BrokerId, noBroker, type Offset } from '../../src/model/brands.ts';
 import { type BrokerRecord, keys, type PartitionRecord } from '../../src/model/metadata-schema.ts';
 import type { LeaderState } from '../../src/replication/leader-state.ts';
+import type { GroupAsk } from './groups/group-ask.ts';
+import type { GroupMember } from './groups/group-plan.ts';
+import type { SimulatedCoordinator } from './groups/simulated-coordinator.ts';
 import type { ModelLog, ModelRecord } from './model-log.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import type { SimulatedReplica } from './simulated-replica.ts';
@@ -46,10 +51,19 @@ export interface Invariant {
   onQuarantined?(world: World, id: BrokerId, replica: SimulatedReplica, reason: string): void;
   onTakingWrite?(world: World, process: SimulatedProcess, replica: SimulatedReplica, acks: number): void;
   onAcked?(world: World, write: AckedWrite): void;
+  /** A client sends a request to whom it takes for the coordinator of a group. */
+  onGroupSent?(world: World, ask: GroupAsk): void;
+  /** It has arrived there and is about to be handled. */
+  onGroupHandling?(world: World, ask: GroupAsk, coordinator: SimulatedCoordinator): void;
+  /** The coordinator lets the answer go, whether or not it arrives. */
+  onGroupAnswered?(world: World, ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void;
+  /** A member of the new protocol has learnt what it is to read. */
+  onPartitionsHeld?(world: World, member: GroupMember, partitions: readonly number[]): void;
+  onGroupRecordCommitted?(world: World, record: GroupRecord): void;
   atEnd?(world: World): void;
 }
 
-const fail = (invariant: Invariant, message: string): never => {
+export const fail = (invariant: Invariant, message: string): never => {
   throw new InvariantViolation(invariant.name, message);
 };
 

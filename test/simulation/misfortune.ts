@@ -54,7 +54,7 @@ export class Misfortune {
   readonly #world: World;
   readonly #kinds: readonly Kind[];
   readonly #everyMs: number;
-  readonly #minIsr: number;
+  readonly minIsr: number;
   #topics = 0;
 
   constructor(world: World) {
@@ -63,7 +63,7 @@ export class Misfortune {
     // §0 promises nothing to a topic whose min ISR has just been raised: lost power and changes of it exclude each other.
     const changesMinIsr = fault?.aim?.changesMinIsr ?? (!fault?.aim?.losesPower && random.chance(0.35));
     const losesPower = !changesMinIsr && (fault?.aim?.losesPower ?? random.chance(0.5));
-    this.#minIsr = fault?.aim?.minIsr ?? (losesPower ? random.pick([2, 2, 2, 3]) : random.pick([1, 1, 2, 2, 3]));
+    this.minIsr = fault?.aim?.minIsr ?? (losesPower ? random.pick([2, 2, 2, 3]) : random.pick([1, 1, 2, 2, 3]));
     const kinds: Kind[] = [...always];
     const share = random.between(0.2, 0.9);
     for (const kind of sometimes) if (random.chance(share)) kinds.push(kind);
@@ -173,12 +173,13 @@ export class Misfortune {
         break;
       case 'wallClock': {
         const broker = world.brokers[id];
-        if (broker) broker.disk.wallOffsetMs = random.pick([-3.15e11, -3_600_000, 0, 3_600_000, 3.15e11]);
+        if (broker) broker.disk.moveWallClock(random.pick([-3.15e11, -3_600_000, 0, 3_600_000, 3.15e11]));
         break;
       }
       case 'deleteRecords': {
         const replicas = world.processOf(id)?.replicas ?? new Map();
         for (const replica of replicas.values()) {
+          if (world.audit.topics.get(replica.topicId)?.record.isInternal) continue;
           const highWatermark = replica.leaderState?.highWatermark ?? 0;
           if (highWatermark > 0) replica.deleteRecordsBefore(offset(random.below(highWatermark + 1)));
         }
@@ -218,7 +219,7 @@ export class Misfortune {
       partitions: random.pick([1, 1, 2]),
       replicationFactor: Math.min(3, world.brokers.length),
       assignment: null,
-      configs: { 'min.insync.replicas': String(Math.min(this.#minIsr, world.brokers.length)) },
+      configs: { 'min.insync.replicas': String(Math.min(this.minIsr, world.brokers.length)) },
       isInternal: false,
     };
     const broker = random.pick(running).running;
@@ -226,13 +227,13 @@ export class Misfortune {
     // Placement needs enough active brokers: ask again until there is a topic.
     if (!world.isHealing)
       world.scheduler.after(700, () => {
-        if (world.audit.topics.size === 0) this.#createTopic();
+        if (world.dataPartitions().length === 0) this.#createTopic();
       });
   }
 
   #deleteTopic(): void {
     const world = this.#world;
-    const ids = [...world.audit.topics.keys()];
+    const ids = [...world.audit.topics.values()].flatMap(({ id, record }) => (record.isInternal ? [] : [id]));
     const running = world.brokers.flatMap((broker) => (broker.running ? [broker.running] : []));
     if (ids.length === 0 || running.length === 0) return;
     const broker = world.random.pick(running);
@@ -247,7 +248,6 @@ export class Misfortune {
     Object.assign(world.network.weather, { latencyMs: 2, spikeChance: 0, spikeMs: 0 });
     world.clientLoss = 0;
     world.repeatedProposals = 0;
-    world.refusedAppends = 0;
     this.#storeBack();
     this.#healNetwork();
     for (const { id, running } of world.brokers) {

@@ -3,9 +3,10 @@
  * a flushed prefix, and a high watermark that is checkpointed now and then. It outlives the process; a loss of power
  * takes what was not flushed.
  */
+import type { GroupRecord } from '../../src/coordinator/group-records.ts';
 import { EpochCache } from '../../src/log/epoch-cache.ts';
 import { assert } from '../../src/model/assert.ts';
-import { type LeaderEpoch, leaderEpoch, noLeaderEpoch, type Offset, offset } from '../../src/model/brands.ts';
+import { type LeaderEpoch, noLeaderEpoch, type Offset, offset } from '../../src/model/brands.ts';
 
 /** One record; `value` is unique in the run. */
 export interface ModelRecord {
@@ -14,12 +15,17 @@ export interface ModelRecord {
   /** -1 for none. */
   readonly producerId: number;
   readonly sequence: number;
+  /** In the topic of the group coordinators a record stands for a whole batch, which is there or not there as one. */
+  readonly batch?: readonly GroupRecord[];
 }
 
 export class ModelLog {
   /** From #startOffset on. */
   #records: ModelRecord[] = [];
   #startOffset = 0;
+  /** What a scan found in the first records; a longer log is scanned on from there. */
+  #scannedEpochs: { epoch: LeaderEpoch; startOffset: Offset }[] = [];
+  #scannedRecords = 0;
   readonly epochs: EpochCache;
   /** Everything before it survives a loss of power. */
   flushedOffset = 0;
@@ -62,12 +68,14 @@ export class ModelLog {
   truncateTo(end: Offset): void {
     assert(end >= this.#startOffset && end <= this.endOffset, 'a cut is within the log');
     this.#records.length = end - this.#startOffset;
+    this.#scanAgain();
     this.epochs.truncateFromEnd(end);
     this.flushedOffset = Math.min(this.flushedOffset, end);
   }
 
   truncateFullyAndStartAt(start: Offset): void {
     this.#records = [];
+    this.#scanAgain();
     this.#startOffset = start;
     this.epochs.clear();
     this.flushedOffset = start;
@@ -76,6 +84,7 @@ export class ModelLog {
   raiseStart(start: Offset): void {
     if (start <= this.#startOffset) return;
     this.#records.splice(0, start - this.#startOffset);
+    this.#scanAgain();
     this.#startOffset = start;
     this.epochs.truncateFromStart(start);
     this.flushedOffset = Math.max(this.flushedOffset, start);
@@ -109,11 +118,17 @@ export class ModelLog {
   }
 
   /** Epochs and their starts as a scan of the records finds them (I16). */
-  scanEpochs(): { epoch: LeaderEpoch; startOffset: Offset }[] {
-    const found: { epoch: LeaderEpoch; startOffset: Offset }[] = [];
-    for (const [i, { epoch }] of this.#records.entries())
-      if (found.at(-1)?.epoch !== epoch)
-        found.push({ epoch: leaderEpoch(epoch), startOffset: offset(this.#startOffset + i) });
-    return found;
+  scanEpochs(): readonly { epoch: LeaderEpoch; startOffset: Offset }[] {
+    for (; this.#scannedRecords < this.#records.length; this.#scannedRecords++) {
+      const epoch = this.#records[this.#scannedRecords]?.epoch ?? noLeaderEpoch;
+      if (this.#scannedEpochs.at(-1)?.epoch !== epoch)
+        this.#scannedEpochs.push({ epoch, startOffset: offset(this.#startOffset + this.#scannedRecords) });
+    }
+    return this.#scannedEpochs;
+  }
+
+  #scanAgain(): void {
+    this.#scannedRecords = 0;
+    this.#scannedEpochs = [];
   }
 }

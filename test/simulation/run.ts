@@ -8,6 +8,7 @@
  *   --aimed           with --fault: only the schedules that are aimed at it, without the fault itself (must be green)
  *   --faults          every deliberate fault in turn, up to --seeds each; prints a table
  *
+ *   --groups          with consumer groups in every seed, not in every third
  *   --ignore I5,C20   without these invariants: what harm follows from a breach of theirs?
  *
  * Exits 1 when a seed is red (or a fault stays green).
@@ -28,11 +29,13 @@ const { values } = parseArgs({
     faults: { type: 'boolean', default: false },
     ignore: { type: 'string' },
     aimed: { type: 'boolean', default: false },
+    groups: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
   },
 });
 
 const ignored = values.ignore?.split(',') ?? [];
+const withGroups = values.groups ? { hasGroups: true } : {};
 
 const faultNamed = (name: string): DeliberateFault => {
   const found = deliberateFaults.find((fault) => fault.name === name || fault.name.startsWith(`${name}-`));
@@ -42,7 +45,7 @@ const faultNamed = (name: string): DeliberateFault => {
 };
 
 function runOne(seed: number, fault: DeliberateFault | null): number {
-  const result = runWorld({ seed, fault, ignored, keepsTrace: true });
+  const result = runWorld({ seed, fault, ignored, keepsTrace: true, ...withGroups });
   if (result.violation || values.trace) for (const line of result.trace) console.log(line);
   console.log(
     result.violation
@@ -59,12 +62,12 @@ function runMany(fault: DeliberateFault | null): number {
   const endMs = values.minutes ? Date.now() + Number(values.minutes) * 60_000 : Number.POSITIVE_INFINITY;
   const red = new Map<string, number>();
   for (let seed = first; seed < first + count && Date.now() < endMs; seed++) {
-    const result = runWorld({ seed, fault, ignored });
+    const result = runWorld({ seed, fault, ignored, ...withGroups });
     tally.add(result);
     if (!result.violation) continue;
     const kind = result.violation.message.split(':')[0] ?? '';
     red.set(kind, (red.get(kind) ?? 0) + 1);
-    console.log(`seed ${seed} is red: ${result.violation.message}\n  ${replayCommand(seed, fault)}`);
+    console.log(`seed ${seed} is red: ${result.violation.message}\n  ${replayCommand(seed, fault, values.groups)}`);
     if (fault && !values.aimed) break;
   }
   console.log(tally.summary());
@@ -80,7 +83,7 @@ function runFaults(): number {
   for (const fault of deliberateFaults) {
     let seed = 1;
     let violation: Error | null = null;
-    for (; seed <= limit && !violation; seed++) violation = runWorld({ seed, fault, ignored }).violation;
+    for (; seed <= limit && !violation; seed++) violation = runWorld({ seed, fault, ignored, ...withGroups }).violation;
     if (!violation) green++;
     console.log(
       `| ${fault.name} | ${violation ? seed - 1 : `green after ${limit}`} | ${violation?.message.split(':')[0] ?? ''} |`,

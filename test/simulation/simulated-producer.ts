@@ -38,7 +38,7 @@ export class SimulatedProducer {
 
   #next(): void {
     const world = this.#world;
-    const partitions = world.partitions();
+    const partitions = world.dataPartitions();
     if (partitions.length === 0) return this.#later();
     const { key } = world.random.pick(partitions);
     // A batch stays whole in a real log; the model has only records, so what is known by its batch is one record.

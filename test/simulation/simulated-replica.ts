@@ -3,6 +3,7 @@
  * `replica.ts` and its roles do in `src/replication/`, with a model of the log in place of files and without waiting for anything real.
  */
 
+import type { GroupRecord } from '../../src/coordinator/group-records.ts';
 import { assert, unreachable } from '../../src/model/assert.ts';
 import {
   earlier,
@@ -13,7 +14,7 @@ import {
   offset,
   type TopicId,
 } from '../../src/model/brands.ts';
-import type { Fault } from '../../src/model/fault.ts';
+import { BrokerError, type Fault } from '../../src/model/fault.ts';
 import type { PartitionRecord } from '../../src/model/metadata-schema.ts';
 import { refusalBeforeAppend, waitsForCommit } from '../../src/replication/acks.ts';
 import { type FollowerAction, FollowerState } from '../../src/replication/follower-state.ts';
@@ -78,7 +79,11 @@ export class SimulatedReplica {
   #record: PartitionRecord | null = null;
   #target: PartitionRecord | null = null;
   #underWay = 0;
+  /** Of appends under way: they have their offsets already. */
+  #queuedRecords = 0;
   #lastAppendMs = 0;
+  /** It began or ceased to lead, or its high watermark moved while it leads. */
+  onProgress: () => void = () => undefined;
 
   constructor(host: BrokerProcess, key: string, topicId: TopicId, partition: number, log: ModelLog) {
     this.#host = host;
@@ -96,6 +101,10 @@ export class SimulatedReplica {
   }
   get followerState(): FollowerState | null {
     return this.#role.kind === 'follower' ? this.#role.state : null;
+  }
+  /** Nothing of what was appended here waits for a disk or for followers. */
+  get isAllCommitted(): boolean {
+    return this.#underWay === 0 && this.leaderState?.highWatermark === this.log.endOffset;
   }
   describe(): string {
     const role = this.#role;
@@ -149,6 +158,7 @@ export class SimulatedReplica {
     if (role.kind === 'leader') {
       this.#host.stopSending(this);
       role.waiters.failAll({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: role.state.leaderEpoch });
+      this.onProgress();
     } else if (role.kind === 'follower') this.#host.stopFollowing(this, role.leader);
   }
 
@@ -210,11 +220,13 @@ export class SimulatedReplica {
   #setHighWatermark(highWatermark: Offset, learnedUnder: LeaderEpoch): void {
     this.log.highWatermark = highWatermark;
     this.log.highWatermarkEpoch = learnedUnder;
-    if (this.#role.kind === 'leader') this.#host.world.onHighWatermark(this.#host.id, this, this.#role.state);
+    if (this.#role.kind !== 'leader') return;
+    this.#host.world.onHighWatermark(this.#host.id, this, this.#role.state);
+    this.onProgress();
   }
 
   /** The write call of an append: some take a while, all end in order; a role that ended meanwhile hears nothing. */
-  #append(records: readonly ModelRecord[], done: () => void): void {
+  #append(records: readonly ModelRecord[], done: () => void, isAlwaysQueued = false): void {
     const { random } = this.#host.world;
     const isSlow = random.chance(0.4);
     const carryOut = (): void => {
@@ -222,10 +234,14 @@ export class SimulatedReplica {
       this.log.append(records);
       done();
     };
-    if (!isSlow && this.#underWay === 0) return carryOut();
+    if (!isSlow && this.#underWay === 0 && !isAlwaysQueued) return carryOut();
+    this.#queuedRecords += records.length;
     const { nowMs } = this.#host;
     this.#lastAppendMs = Math.max(this.#lastAppendMs, nowMs + random.next() * (isSlow ? 8 : 0));
-    this.#track(this.#lastAppendMs - nowMs, carryOut);
+    this.#track(this.#lastAppendMs - nowMs, () => {
+      this.#queuedRecords -= records.length;
+      carryOut();
+    });
   }
 
   #track(delayMs: number, work: () => void): void {
@@ -248,12 +264,8 @@ export class SimulatedReplica {
     }
     const { state } = role;
     const { nowMs } = this.#host;
-    const refusal = refusalBeforeAppend(request.acks, {
-      canAcceptAcksAll: state.record.isr.length >= Math.min(this.#record?.minIsr ?? 1, state.record.replicas.length),
-    });
+    const refusal = this.#refusalOf(state, request.acks);
     if (refusal) return refuse(refusal);
-    if (!state.mayAppend(nowMs, this.#host.controllerContactMs()))
-      return refuse({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: state.leaderEpoch });
     this.#host.world.onTakingWrite(this.#host.process, this, request.acks);
 
     const repeatOf = this.#repeatOf(request);
@@ -283,6 +295,45 @@ export class SimulatedReplica {
       }
       finish(base);
     });
+  }
+
+  #refusalOf(state: LeaderState, acks: number): Fault | null {
+    const refusal = refusalBeforeAppend(acks, {
+      canAcceptAcksAll: state.record.isr.length >= Math.min(this.#record?.minIsr ?? 1, state.record.replicas.length),
+    });
+    if (refusal) return refusal;
+    if (this.mayActAsLeader()) return null;
+    return { code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: state.leaderEpoch };
+  }
+
+  /** Whether this broker leads and is not cut off from everybody who could elect another leader (I19). */
+  mayActAsLeader(): boolean {
+    return this.leaderState?.mayAppend(this.#host.nowMs, this.#host.controllerContactMs()) ?? false;
+  }
+
+  /**
+   * A coordinator's batch under acks=all: it has its place at once and is written later. Throws a BrokerError before
+   * anything is changed; the end of the leadership tells whoever waits.
+   */
+  appendAsCoordinator(batch: readonly GroupRecord[]): Offset {
+    const role = this.#role;
+    if (role.kind !== 'leader')
+      throw new BrokerError({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: noLeaderEpoch });
+    const refusal = this.#refusalOf(role.state, -1);
+    if (refusal) throw new BrokerError(refusal);
+    const { world, process } = this.#host;
+    world.onTakingWrite(process, this, -1);
+    const { leaderEpoch: epoch } = role.state;
+    const end = offset(this.log.endOffset + this.#queuedRecords + 1);
+    const record = { epoch, value: world.nextValue(), producerId: -1, sequence: 0, batch };
+    const onWritten = (): void => {
+      assert(this.log.endOffset === end, 'a batch is written where it was given its place');
+      if (this.#role !== role) return;
+      this.lead({ kind: 'appended', logEndOffset: end });
+      this.#host.onNews(this, 0);
+    };
+    this.#append([record], onWritten, true);
+    return end;
   }
 
   /** The base offset of the same batch among the producer's last five; null for a new one. Appends under way count. */
@@ -482,23 +533,6 @@ export class SimulatedReplica {
     this.log.truncateTo(end);
   }
 
-  /** Where a batch is refused, what lies before it is taken all the same. */
-  #appendAsFollower(role: FollowerRole, records: readonly ModelRecord[], baseOffset: Offset): void {
-    const { nowMs, world } = this.#host;
-    const taken = records.slice(0, world.takenOf(records.length));
-    if (taken.length < records.length) {
-      const acceptedEndOffset = offset(baseOffset + taken.length);
-      const acceptedEpoch = taken.at(-1)?.epoch ?? noLeaderEpoch;
-      world.trace.note('refused', [this.#host.id, this.partition, acceptedEndOffset]);
-      this.#follow(role, role.state.step({ kind: 'appendRefused', acceptedEndOffset, acceptedEpoch, nowMs }), null);
-    }
-    if (taken.length === 0) return;
-    this.#append(taken, () => {
-      if (this.#role === role)
-        this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: this.log.endOffset }), null);
-    });
-  }
-
   #follow(role: FollowerRole, actions: readonly FollowerAction[], records: readonly ModelRecord[] | null): void {
     const { log } = this;
     for (const action of actions) {
@@ -521,7 +555,10 @@ export class SimulatedReplica {
           break;
         case 'append':
           assert(records !== null, 'an append answers data');
-          this.#appendAsFollower(role, records, action.baseOffset);
+          this.#append(records, () => {
+            if (this.#role === role)
+              this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: log.endOffset }), null);
+          });
           break;
         case 'truncateTo':
         case 'truncateFullyAndStartAt':

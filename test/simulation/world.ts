@@ -7,6 +7,8 @@ import { type ControlOptions, defaultControlOptions } from '../../src/controller
 import type { ControllerOptions } from '../../src/controller/controller-state.ts';
 import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
 import { changePartition } from '../../src/controller/partition-change.ts';
+import type { GroupRecord } from '../../src/coordinator/group-records.ts';
+import type { GroupAnswer } from '../../src/coordinator/group-requests.ts';
 import {
   type BrokerId,
   brokerEpoch,
@@ -28,6 +30,11 @@ import { SimulatedStoreCore, type WatchCursor } from '../support/simulated-store
 import { BrokerDisk } from './broker-disk.ts';
 import { BrokerProcess, clusterId } from './broker-process.ts';
 import type { DeliberateFault } from './deliberate-fault.ts';
+import type { GroupAsk } from './groups/group-ask.ts';
+import { groupInvariants } from './groups/group-invariants.ts';
+import type { GroupMember } from './groups/group-plan.ts';
+import type { SimulatedCoordinator } from './groups/simulated-coordinator.ts';
+import { SimulatedGroups } from './groups/simulated-groups.ts';
 import { type AckedWrite, type Invariant, InvariantViolation, invariants } from './invariants.ts';
 import { Misfortune } from './misfortune.ts';
 import type { ModelLog, ModelRecord } from './model-log.ts';
@@ -44,6 +51,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly fault?: DeliberateFault | null;
   readonly keepsTrace?: boolean;
+  /** Whether there are consumer groups; where it is not said, in every third seed. */
+  readonly hasGroups?: boolean;
   /** Invariants left out, by the beginnings of their names: to see what harm follows from a breach of theirs. */
   readonly ignored?: readonly string[];
 }
@@ -54,6 +63,7 @@ export interface RunResult {
   readonly simulatedMs: number;
   readonly steps: number;
   readonly committedRecords: number;
+  readonly groupAnswers: number;
   readonly traceHash: string;
   readonly trace: readonly string[];
 }
@@ -98,23 +108,19 @@ export class World {
   readonly #incomplete = new Set<string>();
   readonly #producers: SimulatedProducer[] = [];
   readonly misfortune: Misfortune;
+  readonly groups: SimulatedGroups | null;
   readonly #awaitedShutdowns = new Set<BrokerProcess>();
   #lastValue = 0;
   #incarnations = 0;
   clientLoss = 0;
   /** Chance of an AlterPartition to reach the controller once more, later. */
   repeatedProposals = 0;
-  /** Chance of a follower's log to refuse batches of its leader, as for a CRC that is wrong. */
-  refusedAppends = 0;
-  /** Apart from the rest, so that the schedules of worlds without refusals stay as they were. */
-  readonly #refusals: SeededRandom;
   isHealing = false;
 
   constructor(options: WorldOptions) {
     this.random = new SeededRandom(options.seed);
-    this.#refusals = new SeededRandom(options.seed + 3_000_000);
     this.#ignored = options.ignored ?? [];
-    this.#invariants = invariants().filter(({ name }) => !this.#isIgnored(name));
+    this.#invariants = [...invariants(), ...groupInvariants()].filter(({ name }) => !this.#isIgnored(name));
     this.trace = new Trace(() => this.scheduler.nowMs, options.keepsTrace ?? false);
     this.fault = options.fault ?? null;
     this.network = new SimulatedNetwork(this.scheduler, this.random);
@@ -149,15 +155,11 @@ export class World {
       this.brokers.push({ id, disk: new BrokerDisk(`directory-${i}`), running: null, isLossy: false });
       this.start(id);
     }
-    this.refusedAppends = this.#refusals.pick([0, 0, 0, 0.1]);
     this.misfortune = new Misfortune(this);
+    const hasGroups = options.hasGroups ?? this.fault?.aim?.hasGroups ?? options.seed % 3 === 0;
+    this.groups = hasGroups ? new SimulatedGroups(this, this.misfortune.minIsr) : null;
     this.#expireLeasesLater();
     for (let i = 0; i < 1 + this.random.below(3); i++) this.#producers.push(new SimulatedProducer(this, i + 1));
-  }
-
-  /** How many of so many records a follower's log takes before it refuses one. */
-  takenOf(records: number): number {
-    return this.#refusals.chance(this.refusedAppends) ? this.#refusals.below(records) : records;
   }
 
   // ---------------------------------------------------------------------------------------------- the store
@@ -231,6 +233,11 @@ export class World {
   recordOf(key: string): PartitionRecord | null {
     const at = key.lastIndexOf('/');
     return this.audit.partition(key.slice(0, at) as TopicId, Number(key.slice(at + 1)))?.record ?? null;
+  }
+
+  /** Partitions that producers write to and that may be deleted: not those of internal topics. */
+  dataPartitions(): ReturnType<World['partitions']> {
+    return this.partitions().filter(({ topicId }) => !this.audit.topics.get(topicId)?.record.isInternal);
   }
 
   partitions(): { key: string; topicId: TopicId; partition: number; record: PartitionRecord; modRevision: Revision }[] {
@@ -328,6 +335,11 @@ export class World {
   }
 
   // ---------------------------------------------------------------------------------------------- brokers
+
+  /** What a clock that is right shows. */
+  get wallMs(): number {
+    return this.scheduler.nowMs + 1_700_000_000_000;
+  }
 
   processOf(id: BrokerId): BrokerProcess | null {
     return this.brokers[id]?.running ?? null;
@@ -468,6 +480,7 @@ export class World {
           `${id} of ${key} has nothing at ${at}`,
         );
       committed.push({ epoch: record.epoch, value: record.value, committedIn: state.leaderEpoch });
+      if (record.batch) this.groups?.onCommitted(record.batch);
     }
     this.trace.note('committed', [id, replica.partition, state.leaderEpoch, state.highWatermark]);
     for (const invariant of this.#invariants) invariant.onHighWatermark?.(this, id, replica, state);
@@ -507,6 +520,29 @@ export class World {
     for (const invariant of this.#invariants) invariant.onAcked?.(this, write);
   }
 
+  // ---------------------------------------------------------------------------------------------- what groups tell
+
+  onGroupSent(ask: GroupAsk): void {
+    for (const invariant of this.#invariants) invariant.onGroupSent?.(this, ask);
+  }
+
+  onGroupHandling(ask: GroupAsk, coordinator: SimulatedCoordinator): void {
+    for (const invariant of this.#invariants) invariant.onGroupHandling?.(this, ask, coordinator);
+  }
+
+  onGroupAnswered(ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void {
+    for (const invariant of this.#invariants) invariant.onGroupAnswered?.(this, ask, answer, coordinator);
+  }
+
+  onPartitionsHeld(member: GroupMember, partitions: readonly number[]): void {
+    for (const invariant of this.#invariants) invariant.onPartitionsHeld?.(this, member, partitions);
+  }
+
+  /** Before what the record says is taken over into what is known as committed. */
+  onGroupRecordCommitted(record: GroupRecord): void {
+    for (const invariant of this.#invariants) invariant.onGroupRecordCommitted?.(this, record);
+  }
+
   // ---------------------------------------------------------------------------------------------- clients
 
   nextValue(): number {
@@ -530,6 +566,7 @@ export class World {
     this.#runUntil(faultsEndMs);
     this.isHealing = true;
     this.misfortune.heal();
+    this.groups?.heal();
     this.trace.note('healing', []);
     const limitMs = faultsEndMs + 60_000;
     let settledSinceMs: number | null = null;
@@ -539,13 +576,18 @@ export class World {
       if (this.scheduler.nowMs > faultsEndMs + 1_500) for (const producer of this.#producers) producer.isStopped = true;
       if (this.#unsettled() !== null) settledSinceMs = null;
       else settledSinceMs ??= this.scheduler.nowMs;
-      if (settledSinceMs !== null && this.scheduler.nowMs - settledSinceMs >= 500) break;
+      if (settledSinceMs === null || this.scheduler.nowMs - settledSinceMs < 500) continue;
+      // Groups commit as long as they have members: that they can was seen, and now everything comes to rest.
+      if (this.groups === null || this.groups.isStopped) break;
+      this.groups.stop();
+      settledSinceMs = null;
     }
     const unsettled = this.#unsettled();
     if (unsettled !== null) this.#describe();
     const progress = 'C20 everything converges after healing';
     if (unsettled !== null && !this.#isIgnored(progress)) throw new InvariantViolation(progress, unsettled);
     for (const invariant of this.#invariants) invariant.atEnd?.(this);
+    this.groups?.compareAllWithReplay();
   }
 
   #isIgnored(name: string): boolean {
@@ -567,15 +609,16 @@ export class World {
         return `broker ${id} has not registered`;
       if (running.image.revision < this.audit.revision) return `broker ${id} has not seen the newest metadata`;
     }
-    for (const { key, record } of this.partitions()) {
+    for (const { key, topicId, record } of this.partitions()) {
       if (record.leader === noBroker) return `${key} has no leader: ${JSON.stringify(record)}`;
       if (record.isr.length !== record.replicas.length) return `${key} has ISR [${record.isr}] of [${record.replicas}]`;
       const state = this.processOf(record.leader)?.replicas.get(key)?.leaderState;
       if (!state) return `${record.leader} does not lead ${key}`;
-      if (state.highWatermark !== state.logEndOffset)
+      const isWritten = this.groups?.isStopped === false && this.audit.topics.get(topicId)?.record.isInternal;
+      if (state.highWatermark !== state.logEndOffset && !isWritten)
         return `${key} is committed up to ${state.highWatermark} of ${state.logEndOffset}`;
     }
-    return null;
+    return this.groups?.unsettled() ?? null;
   }
 
   #describe(): void {
@@ -605,6 +648,7 @@ export function runWorld(options: WorldOptions): RunResult {
     simulatedMs: world.scheduler.nowMs,
     steps: world.scheduler.steps,
     committedRecords: world.committedRecords,
+    groupAnswers: world.groups?.answers ?? 0,
     traceHash: world.trace.hash,
     trace: world.trace.lines ?? [],
   };

@@ -1,0 +1,281 @@
+/**
+ * A consumer of the classic protocol, eager: it joins, the leader shares out the partitions, it syncs, reads on from what
+ * was committed, commits, now and then late, and gives everything up when it has to join again.
+ */
+import { isRefused, type JoinGroupAnswer } from '../../../src/coordinator/group-requests.ts';
+import type { Fault } from '../../../src/model/fault.ts';
+import type { SimulatedProcess } from '../simulated-process.ts';
+import { GroupConnection } from './group-connection.ts';
+import type { GroupMember, GroupPlan } from './group-plan.ts';
+import { plainConsumerProtocol } from './plain-consumer-protocol.ts';
+import { ReadPositions, type Snapshot } from './read-positions.ts';
+import type { SimulatedGroups } from './simulated-groups.ts';
+import { workTopic } from './work-topic.ts';
+
+const protocol = 'range';
+
+export class ClassicConsumer implements GroupMember {
+  readonly process: SimulatedProcess;
+  readonly name: string;
+  readonly instanceId: string | null;
+  readonly groupId: string;
+  readonly #groups: SimulatedGroups;
+  readonly #plan: GroupPlan;
+  readonly #connection: GroupConnection;
+  readonly #positions: ReadPositions;
+  #memberId = '';
+  #generation = -1;
+  #isStable = false;
+  /** Counts the times it began to join: what was begun before is over then. */
+  #joins = 0;
+  #committedMs = -1;
+  #isLeaving = false;
+
+  constructor(groups: SimulatedGroups, plan: GroupPlan, name: string, instanceId: string | null) {
+    this.#groups = groups;
+    this.#plan = plan;
+    this.name = name;
+    this.groupId = plan.groupId;
+    this.instanceId = instanceId;
+    this.process = groups.newClient();
+    this.#connection = new GroupConnection(groups, this.process, name, plan.groupId);
+    this.#positions = new ReadPositions(groups);
+    this.#join();
+    this.#pollLater();
+  }
+
+  get memberId(): string {
+    return this.#memberId;
+  }
+  /** Its generations are looked at where they are told. */
+  holds(): boolean {
+    return false;
+  }
+  get stableIn(): number | null {
+    return this.#isStable ? this.#generation : null;
+  }
+  get partitions(): readonly number[] {
+    return this.#positions.partitions;
+  }
+  get committedMs(): number {
+    return this.#committedMs;
+  }
+
+  leave(): void {
+    this.process.run(() => {
+      this.#giveUp();
+      this.#isLeaving = true;
+      const members = [{ memberId: this.#memberId, instanceId: this.instanceId, reason: null }];
+      this.#connection.ask({ kind: 'leaveGroup', groupId: this.#plan.groupId, members }, 1_000, () =>
+        this.process.die(),
+      );
+    });
+  }
+
+  #giveUp(): void {
+    this.#isStable = false;
+    this.#joins++;
+    this.#positions.clear();
+  }
+
+  #joinSoon(): void {
+    this.#giveUp();
+    const joins = this.#joins;
+    this.process.after(this.#groups.world.random.between(20, 120), () => {
+      if (joins === this.#joins) this.#join();
+    });
+  }
+
+  #join(): void {
+    if (this.#isLeaving) return;
+    this.#giveUp();
+    const joins = this.#joins;
+    const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#plan;
+    const metadata = plainConsumerProtocol.encodeSubscription({
+      version: 1,
+      topics: [workTopic],
+      userData: null,
+      ownedPartitions: [],
+      generation: -1,
+      rackId: null,
+    });
+    this.#connection.ask(
+      {
+        kind: 'joinGroup',
+        groupId,
+        clientId: this.name,
+        clientHost: '/client',
+        memberId: this.#memberId,
+        instanceId: this.instanceId,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs,
+        protocolType: 'consumer',
+        protocols: [{ name: protocol, metadata }],
+        reason: null,
+        knowsMemberIdRequired: true,
+        knowsSkipAssignment: true,
+      },
+      rebalanceTimeoutMs + this.#groups.initialRebalanceDelayMs + 500,
+      (answer) => {
+        if (joins !== this.#joins) return;
+        if (answer === null) this.#joinSoon();
+        else if (!isRefused(answer)) this.#onJoined(answer);
+        else if (answer.fault.code === 'MEMBER_ID_REQUIRED') {
+          this.#memberId = answer.fault.memberId;
+          this.#join();
+        } else this.#joinAfter(answer.fault);
+      },
+    );
+  }
+
+  #joinAfter(fault: Fault): void {
+    if (fault.code === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
+    if (fault.code === 'FENCED_INSTANCE_ID') this.#onReplaced();
+    else this.#joinSoon();
+  }
+
+  /** Another consumer has its instance id now. */
+  #onReplaced(): void {
+    this.#giveUp();
+    this.process.die();
+    this.#groups.onReplaced(this);
+  }
+
+  #onJoined(answer: JoinGroupAnswer): void {
+    this.#memberId = answer.memberId;
+    this.#generation = answer.generation;
+    const isLeader = answer.leader === answer.memberId && !answer.skipAssignment;
+    this.#sync(isLeader ? this.#assignmentsOf(answer.members) : []);
+  }
+
+  /** Any two leaders share out alike but for where they begin. */
+  #assignmentsOf(members: JoinGroupAnswer['members']): { memberId: string; assignment: Buffer }[] {
+    const first = this.#groups.world.random.below(members.length);
+    return members.map(({ memberId }, i) => {
+      const partitions = [];
+      for (let p = 0; p < this.#groups.workPartitions; p++) if ((p + first) % members.length === i) partitions.push(p);
+      const assignedPartitions = [{ topic: workTopic, partitions }];
+      const assignment = plainConsumerProtocol.encodeAssignment({ version: 1, assignedPartitions, userData: null });
+      return { memberId, assignment };
+    });
+  }
+
+  #sync(assignments: { memberId: string; assignment: Buffer }[]): void {
+    const joins = this.#joins;
+    const { groupId, rebalanceTimeoutMs } = this.#plan;
+    this.#connection.ask(
+      {
+        kind: 'syncGroup',
+        groupId,
+        generation: this.#generation,
+        memberId: this.#memberId,
+        instanceId: this.instanceId,
+        protocolType: 'consumer',
+        protocol,
+        assignments,
+      },
+      rebalanceTimeoutMs + 500,
+      (answer) => {
+        if (joins !== this.#joins) return;
+        if (answer === null) {
+          // It may have been done: ask again, or begin anew.
+          if (this.#groups.world.random.chance(0.5)) this.#sync(assignments);
+          else this.#joinSoon();
+        } else if (isRefused(answer)) this.#joinAfter(answer.fault);
+        else this.#fetchOffsets(plainConsumerProtocol.decodeAssignment(answer.assignment)?.assignedPartitions ?? []);
+      },
+    );
+  }
+
+  #fetchOffsets(assigned: readonly { readonly topic: string; readonly partitions: readonly number[] }[]): void {
+    const joins = this.#joins;
+    const { groupId } = this.#plan;
+    this.#connection.ask(
+      { kind: 'offsetFetch', groupId, memberId: null, memberEpoch: -1, topics: assigned, requireStable: true },
+      500,
+      (answer) => {
+        if (joins !== this.#joins) return;
+        if (answer === null || isRefused(answer)) {
+          const delayMs = this.#groups.world.random.between(20, 100);
+          this.process.after(delayMs, () => joins === this.#joins && this.#fetchOffsets(assigned));
+          return;
+        }
+        for (const { partitions } of answer.topics)
+          for (const { partition, offset } of partitions) this.#positions.begin(partition, offset);
+        if (this.#isStable) return;
+        this.#isStable = true;
+        this.#heartbeatLater();
+      },
+    );
+    // Heartbeats run beside; the model sends them from then on, so a fetch that takes too long costs the membership.
+  }
+
+  #heartbeatLater(): void {
+    const joins = this.#joins;
+    const { groupId, heartbeatIntervalMs } = this.#plan;
+    this.process.after(heartbeatIntervalMs, () => {
+      if (joins !== this.#joins) return;
+      const generation = this.#generation;
+      const request = { kind: 'heartbeat', groupId, generation, memberId: this.#memberId } as const;
+      this.#connection.ask({ ...request, instanceId: this.instanceId }, 500, (answer) => {
+        if (joins !== this.#joins) return;
+        if (answer !== null && isRefused(answer) && this.#mustJoin(answer.fault)) return;
+        this.#heartbeatLater();
+      });
+    });
+  }
+
+  /** Whether it does, or is on its way to it. */
+  #mustJoin(fault: Fault): boolean {
+    switch (fault.code) {
+      case 'REBALANCE_IN_PROGRESS':
+        // What was read is committed before the partitions are given up: in the old generation, which may be too late.
+        if (this.#groups.world.random.chance(0.5)) this.#commit(this.#snapshot());
+        this.#join();
+        return true;
+      case 'UNKNOWN_MEMBER_ID':
+      case 'ILLEGAL_GENERATION':
+      case 'FENCED_INSTANCE_ID':
+        this.#joinAfter(fault);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #pollLater(): void {
+    this.process.after(this.#plan.pollMs * this.#groups.world.random.between(0.5, 1.5), () => {
+      if (this.#isStable) {
+        const { random } = this.#groups.world;
+        this.#positions.poll();
+        const snapshot = this.#snapshot();
+        // A slow application: by then it may be of an old generation, and must be refused.
+        if (random.chance(this.#plan.lateCommits))
+          this.process.after(random.between(0, 2 * this.#plan.sessionTimeoutMs), () => this.#commit(snapshot));
+        else if (random.chance(0.6)) this.#commit(snapshot);
+      }
+      this.#pollLater();
+    });
+  }
+
+  #snapshot(): Snapshot {
+    const { instanceId } = this;
+    return this.#positions.snapshot({
+      generationOrMemberEpoch: this.#generation,
+      memberId: this.#memberId,
+      instanceId,
+    });
+  }
+
+  #commit(snapshot: Snapshot): void {
+    const request = this.#positions.commitOf(this.#plan.groupId, snapshot);
+    if (request === null) return;
+    const joins = this.#joins;
+    this.#connection.ask(request, 1_000, (answer) => {
+      if (answer === null) return;
+      if (!isRefused(answer)) this.#committedMs = this.#groups.world.scheduler.nowMs;
+      else if (joins === this.#joins && snapshot.generationOrMemberEpoch === this.#generation)
+        this.#mustJoin(answer.fault);
+    });
+  }
+}

@@ -1,0 +1,82 @@
+/** The faults of a group coordinator (replication-invariants §1 I38, I39; §5 C11, C13), as `deliberate-faults.ts` has others. */
+import type { GroupStep } from '../../../src/coordinator/group.ts';
+import { type GroupRequest, isRefused } from '../../../src/coordinator/group-requests.ts';
+import type { DeliberateFault } from '../deliberate-fault.ts';
+import type { SimulatedShard } from './simulated-coordinator.ts';
+import type { SimulatedGroups } from './simulated-groups.ts';
+
+const aim = { hasGroups: true };
+
+export const groupFaults: readonly DeliberateFault[] = [
+  { name: '16-old-generation-commits', aim, groupRequest: inTheNewestGeneration },
+  {
+    name: '17-serves-before-loaded',
+    aim,
+    coordinatorEvent(event, { replica }) {
+      if (event.kind !== 'recordsRead') return event;
+      return { ...event, nextOffset: replica.leaderState?.leaderEpochStartOffset ?? event.nextOffset };
+    },
+  },
+  {
+    name: '18-serves-what-is-not-committed',
+    aim,
+    coordinatorEvent: (event) => (event.kind === 'elected' ? { ...event, highWatermark: event.logEndOffset } : event),
+  },
+  { name: '19-tells-before-committed', aim, tellsBeforeCommitted: true },
+  {
+    name: '20-offsets-expire-under-rebalance',
+    aim,
+    groupShard: (shard, groups) => ({
+      handle: (request, requestId, now) => shard.handle(request, requestId, now),
+      replay: (record) => shard.replay(record),
+      onLoaded: (now) => shard.onLoaded(now),
+      onTopicsChanged: (change, now) => shard.onTopicsChanged(change, now),
+      onTick: (now) => [...shard.onTick(now), ...offsetsOfRebalancing(shard, groups)],
+    }),
+  },
+  { name: '21-replays-what-was-refused', aim, replaysRefused: true },
+  { name: '22-coordinates-after-its-leadership', aim, coordinatesOn: true, speaksWithoutContact: true },
+  { name: '23-coordinates-without-contact', isQuick: false, aim, speaksWithoutContact: true },
+  {
+    name: '24-handed-on-before-given-back',
+    aim,
+    groupRequest(request) {
+      if (request.kind !== 'consumerGroupHeartbeat' || request.topicPartitions === null) return request;
+      return { ...request, topicPartitions: [] };
+    },
+  },
+];
+
+/** Whoever commits counts as a member of now. */
+function inTheNewestGeneration(request: GroupRequest, groups: SimulatedGroups): GroupRequest {
+  if (request.kind !== 'offsetCommit' || request.generationOrMemberEpoch < 0) return request;
+  const { classic } = groups.committed.group(request.groupId);
+  const member = classic?.members[0];
+  if (!classic || !member) return request;
+  const { memberId, instanceId } = member;
+  return { ...request, generationOrMemberEpoch: classic.generation, memberId, instanceId };
+}
+
+/** As if a group whose members all have to join again had none (KAFKA-13636). */
+function offsetsOfRebalancing(shard: SimulatedShard, groups: SimulatedGroups): GroupStep[] {
+  const now = { monotonicMs: 0, wallMs: 0 };
+  return groups.plans.flatMap(({ groupId }) => {
+    const ask = (request: GroupRequest) => shard.handle(request, -1, now)[0]?.answers[0]?.answer;
+    const described = ask({ kind: 'describeGroup', groupId });
+    if (!described || isRefused(described) || !('state' in described) || described.state !== 'PreparingRebalance')
+      return [];
+    const fetched = ask({
+      kind: 'offsetFetch',
+      groupId,
+      memberId: null,
+      memberEpoch: -1,
+      topics: null,
+      requireStable: false,
+    });
+    if (!fetched || !('topics' in fetched)) return [];
+    const records = fetched.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition }) => ({ kind: 'offsetCommit', groupId, topic, partition, value: null }) as const),
+    );
+    return records.length === 0 ? [] : [{ key: groupId, records, answers: [] }];
+  });
+}
