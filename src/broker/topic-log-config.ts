@@ -30,6 +30,8 @@ export function topicLogConfig(
     messageTimestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     compressionType: value('compression.type') as LogConfig['compressionType'],
     cleanupPolicy: { compact: policies.includes('compact'), delete: policies.includes('delete') },
+    deleteRetentionMs: number('delete.retention.ms'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
     producerIdExpirationMs: broker.values['producer.id.expiration.ms'],
     flushMessages: orNone(number('flush.messages')),
     flushMs: orNone(number('flush.ms')),

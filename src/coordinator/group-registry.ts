@@ -25,8 +25,8 @@ export class GroupRegistry {
   /** Is there once the records of the step that made it are replayed. */
   #arriving: AnyGroup | null = null;
   #isServing = false;
-  /** Became classic groups by their records, and have members that nobody has told. */
-  readonly #downgraded = new Set<string>();
+  /** Came into the place of a group of the other protocol by their records, and may have members that nobody attends to. */
+  readonly #moved = new Set<string>();
 
   constructor(modules: GroupModules) {
     this.#modules = modules;
@@ -74,13 +74,13 @@ export class GroupRegistry {
     this.#isServing = true;
   }
 
-  takeDowngraded(): ClassicGroup[] {
-    const groups: ClassicGroup[] = [];
-    for (const groupId of this.#downgraded) {
+  takeMoved(): AnyGroup[] {
+    const groups: AnyGroup[] = [];
+    for (const groupId of this.#moved) {
       const group = this.#groups.get(groupId);
-      if (group?.type === 'classic') groups.push(group);
+      if (group !== undefined && !group.isEmpty()) groups.push(group);
     }
-    this.#downgraded.clear();
+    this.#moved.clear();
     return groups;
   }
 
@@ -120,7 +120,7 @@ export class GroupRegistry {
     }
     known?.close();
     this.addClassic(groupId).replay(value);
-    if (this.#isServing) this.#downgraded.add(groupId);
+    if (this.#isServing) this.#moved.add(groupId);
   }
 
   #replayConsumerGroup(record: ConsumerGroupRecord): void {
@@ -137,6 +137,7 @@ export class GroupRegistry {
     known?.close();
     const group = this.#takeArriving(groupId) ?? this.newConsumer(groupId);
     this.#groups.set(groupId, group);
+    if (this.#isServing) this.#moved.add(groupId);
     if (group.type === 'consumer') group.replay(record);
   }
 
@@ -144,8 +145,10 @@ export class GroupRegistry {
     const { groupId } = group;
     group.close();
     const next = this.#takeArriving(groupId);
-    if (next !== null) this.#groups.set(groupId, next);
-    else if (this.offsets.has(groupId)) this.addClassic(groupId);
+    if (next !== null) {
+      this.#groups.set(groupId, next);
+      if (next.type === 'consumer') this.#moved.add(groupId);
+    } else if (this.offsets.has(groupId)) this.addClassic(groupId);
     else this.#groups.delete(groupId);
   }
 

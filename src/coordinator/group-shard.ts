@@ -4,6 +4,8 @@
  */
 import { unreachable } from '../model/assert.ts';
 import type { Fault } from '../model/fault.ts';
+import type { ClassicGroup } from './classic/classic-group.ts';
+import { upgradeRecords } from './consumer/migration.ts';
 import type { Now, TopicsChange } from './coordinator-shard.ts';
 import type { Group, GroupCoordinatorShard, GroupStep } from './group.ts';
 import { type GroupModules, parseDeadlineKey } from './group-modules.ts';
@@ -71,7 +73,9 @@ export class GroupShard implements GroupCoordinatorShard {
   onTick(now: Now): readonly GroupStep[] {
     const late = this.#groups.onEvent();
     const steps = late === null ? [] : [late];
-    for (const group of this.#groups.takeDowngraded()) steps.push(group.onDowngraded(now));
+    for (const group of this.#groups.takeMoved())
+      if (group.type === 'classic') steps.push(group.onDowngraded(now));
+      else group.onUpgraded(now);
     steps.push(...this.#passDeadlines(now));
     if (this.#nextExpiryMs <= now.monotonicMs) {
       this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
@@ -129,8 +133,7 @@ export class GroupShard implements GroupCoordinatorShard {
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
       return refused(groupId, requestId, { code: 'INVALID_SESSION_TIMEOUT' });
     const group = this.#groups.get(groupId);
-    if (group?.type === 'consumer' && !group.isEmpty())
-      return refused(groupId, requestId, { code: 'INCONSISTENT_GROUP_PROTOCOL' });
+    if (group?.type === 'consumer' && !group.isEmpty()) return group.joinClassic(request, requestId, now);
     if (group?.type === 'classic') return group.join(request, requestId, now);
     if (memberId !== '') return refused(groupId, requestId, unknownMember(groupId));
     return group === undefined
@@ -151,16 +154,18 @@ export class GroupShard implements GroupCoordinatorShard {
     const { groupId } = request;
     const group = this.#groups.get(groupId);
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
-    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
-    return group.sync(request, requestId, now);
+    if (group === undefined) return refused(groupId, requestId, unknownMember(groupId));
+    return group.type === 'classic' ? group.sync(request, requestId, now) : group.syncClassic(request, requestId, now);
   }
 
   #heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
     const { groupId } = request;
     const group = this.#groups.get(groupId);
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
-    if (group?.type !== 'classic') return refused(groupId, requestId, unknownMember(groupId));
-    return group.heartbeat(request, requestId, now);
+    if (group === undefined) return refused(groupId, requestId, unknownMember(groupId));
+    return group.type === 'classic'
+      ? group.heartbeat(request, requestId, now)
+      : group.heartbeatClassic(request, requestId, now);
   }
 
   #leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
@@ -168,6 +173,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const group = this.#groups.get(groupId);
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
     if (group?.type === 'classic') return group.leave(request, requestId, now);
+    if (group?.type === 'consumer') return group.leaveClassic(request, requestId, now);
     const fault = unknownMember(groupId);
     const members = request.members.map(({ memberId, instanceId }) => ({ memberId, instanceId, fault }));
     return answered(groupId, requestId, { members });
@@ -182,17 +188,36 @@ export class GroupShard implements GroupCoordinatorShard {
 
   // -- the new protocol
 
-  /** A classic group makes way when it is empty. One that nobody knows is there when its first records are replayed. */
+  /**
+   * A classic group makes way when it is empty, and else becomes one of the new protocol with its members. One that nobody
+   * knows is there when its first records are replayed.
+   */
   #consumerHeartbeat(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
     const { groupId } = request;
     const known = this.#groups.get(groupId);
     if (known?.type === 'consumer') return known.heartbeat(request, requestId, now);
-    if (known !== undefined && !known.isEmpty()) return refused(groupId, requestId, groupNotFound(groupId));
+    if (known !== undefined && !known.isEmpty() && request.memberEpoch === 0)
+      return this.#upgrade(known, request, requestId, now);
     const group = this.#groups.newConsumer(groupId);
     const step = group.heartbeat(request, requestId, now);
     if (step.records.length === 0) return step;
     this.#groups.arrive(group);
     return { ...step, records: [...(known?.tombstones() ?? []), ...step.records] };
+  }
+
+  #upgrade(known: ClassicGroup, request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const moved = upgradeRecords(known, this.#modules);
+    if ('code' in moved) return refused(known.groupId, requestId, moved);
+    const group = this.#groups.newConsumer(known.groupId);
+    for (const record of moved) group.replay(record);
+    const step = group.heartbeat(request, requestId, now);
+    if (step.records.length === 0) return step;
+    this.#groups.arrive(group);
+    return {
+      key: known.groupId,
+      records: [...known.tombstones(), ...moved, ...step.records],
+      answers: [...known.disband().answers, ...step.answers],
+    };
   }
 
   #describeConsumer({ groupId }: ConsumerGroupDescribeRequest, requestId: number): GroupStep {

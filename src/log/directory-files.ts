@@ -18,6 +18,7 @@ export const highWatermarkEpochName = 'high-watermark-epoch';
 export const recoveryPointName = 'recovery-point-offset-checkpoint';
 export const highWatermarkName = 'replication-offset-checkpoint';
 export const logStartName = 'log-start-offset-checkpoint';
+export const cleanerOffsetName = 'cleaner-offset-checkpoint';
 export const lockName = '.lock';
 /** A new one with each start of the machine; Linux only. */
 export const bootIdPath = '/proc/sys/kernel/random/boot_id';

@@ -7,7 +7,7 @@ import type { Disk, DiskFile } from '../env/disk.ts';
 import { assert } from '../model/assert.ts';
 
 export class IndexRows {
-  readonly #path: string;
+  #path: string;
   readonly #rowBytes: number;
   #rows: Buffer = Buffer.alloc(0);
   #count = 0;
@@ -20,6 +20,11 @@ export class IndexRows {
   constructor(path: string, rowBytes: number) {
     this.#path = path;
     this.#rowBytes = rowBytes;
+  }
+
+  /** The file has been renamed. */
+  onRenamed(path: string): void {
+    this.#path = path;
   }
 
   get count(): number {

@@ -13,6 +13,10 @@ export interface LogConfig {
   /** 'producer' keeps the codec each batch was sent in; 'uncompressed' is Kafka's word for none. */
   readonly compressionType: 'producer' | 'uncompressed' | Exclude<Codec, 'none'>;
   readonly cleanupPolicy: { readonly compact: boolean; readonly delete: boolean };
+  /** How long a tombstone stays after it was first cleaned. */
+  readonly deleteRetentionMs: number;
+  /** The share of the log's bytes that are not cleaned yet from which on it is; 0 to 1. */
+  readonly minCleanableDirtyRatio: number;
   readonly producerIdExpirationMs: number;
   /** An fsync before the answer once so many records wait for one; null for never. */
   readonly flushMessages: number | null;

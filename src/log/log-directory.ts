@@ -26,6 +26,7 @@ import {
 import { partitionKey } from '../model/topic-partition.ts';
 import { formatOffsets, parseOffsets, readTextFile } from './checkpoint-file.ts';
 import * as files from './directory-files.ts';
+import { type CleanerOptions, type HighWatermarkOf, LogCleaner } from './log-cleaner.ts';
 import type { LogConfig } from './log-config.ts';
 import { ForeignDirectoryError, type LastStop, PartitionLog } from './partition-log.ts';
 import { TailCache } from './tail-cache.ts';
@@ -99,6 +100,7 @@ export class LogDirectory {
   readonly #holders = new Map<string, PartitionLog>();
   /** By directory name: the end of what is being done with it. */
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #cleaner: LogCleaner;
   readonly #recoveryPoints: Map<string, Offset>;
   readonly #logStarts: Map<string, Offset>;
   readonly #highWatermarks: Map<string, files.HighWatermark>;
@@ -148,6 +150,7 @@ export class LogDirectory {
     this.lastStop = lastStopOf(root);
     this.#isStopKnown = this.lastStop !== 'lossy';
     this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
+    this.#cleaner = new LogCleaner({ path, firstDirty: root.firstDirty }, () => this.logs, modules);
     this.#recoveryPoints = root.recoveryPoints;
     this.#logStarts = root.logStarts;
     this.#highWatermarks = root.highWatermarks;
@@ -225,9 +228,13 @@ export class LogDirectory {
       try {
         this.#refuseWhenEnded();
         const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
+        await this.#cleaner.onEndLowered(log, log.logEndOffset);
         if (this.#isEnded) await log.release();
         this.#refuseWhenEnded();
-        log.onRecoveryPointLowered = () => this.checkpointRecoveryPoints();
+        log.onRecoveryPointLowered = async () => {
+          await this.#cleaner.onEndLowered(log, log.recoveryPoint);
+          await this.checkpointRecoveryPoints();
+        };
         this.#logs.set(partitionKey(topicId, partition), log);
         this.#holders.set(name, log);
         return log;
@@ -283,9 +290,9 @@ export class LogDirectory {
         { directory, keptAs: stray, topicId: error.found },
         'files of another topic were set aside',
       );
+      await this.#forgetName(name);
       await this.#modules.disk.rename(directory, stray);
       await this.#modules.disk.syncDirectory(this.path);
-      this.#found.delete(name);
       return this.#openInDirectory(name, options);
     }
   }
@@ -297,6 +304,7 @@ export class LogDirectory {
     if (this.#logs.get(key) === log) this.#logs.delete(key);
     this.#highWatermarks.delete(key);
     await this.#inTurn(name, async () => {
+      await this.#cleaner.abort(log);
       await log.release();
       if (this.#holders.get(name) !== log) return; // the directory has gone to another topic of that name
       this.#holders.delete(name);
@@ -305,14 +313,21 @@ export class LogDirectory {
   }
 
   async #moveAway(name: string): Promise<void> {
-    this.#recoveryPoints.delete(name);
-    this.#logStarts.delete(name);
-    this.#kafkaHighWatermarks.delete(name);
-    this.#found.delete(name);
+    await this.#forgetName(name);
     const removed = join(this.path, `${name}.${this.#newName()}-delete`);
     await this.#modules.disk.rename(join(this.path, name), removed);
     await this.#modules.disk.syncDirectory(this.path);
     this.#deleteLater(removed, deleteDelayMs);
+  }
+
+  /** The next log of this name must not be taken for the one before, by no start however soon it comes. */
+  async #forgetName(name: string): Promise<void> {
+    this.#found.delete(name);
+    this.#kafkaHighWatermarks.delete(name);
+    const hasRecoveryPoint = this.#recoveryPoints.delete(name);
+    const hasLogStart = this.#logStarts.delete(name);
+    if (hasRecoveryPoint || hasLogStart) await this.checkpointRecoveryPoints();
+    await this.#cleaner.forget(name);
   }
 
   #newName(): string {
@@ -337,6 +352,13 @@ export class LogDirectory {
     const next = this.#waitingForSlot.shift();
     if (next === undefined) this.#openSlots++;
     else next();
+  }
+
+  // Compaction
+
+  /** From now on compacted logs are cleaned, each below its high watermark. */
+  startCleaning(options: CleanerOptions, highWatermarkOf: HighWatermarkOf): void {
+    this.#cleaner.start(options, highWatermarkOf);
   }
 
   // High watermarks
@@ -437,6 +459,7 @@ export class LogDirectory {
    */
   async close(brokerEpoch: BrokerEpoch): Promise<void> {
     if (this.#isEnded) return;
+    await this.#cleaner.stop();
     const open = [...this.#logs.values()];
     const closing = open.map(async (log) => {
       await this.#takeSlot();
@@ -474,6 +497,7 @@ export class LogDirectory {
     this.#revisionTimer?.cancel();
     for (const timer of this.#timers) timer.cancel();
     this.#timers = [];
+    await this.#cleaner.stop();
     // A recovery under way may cut files: nobody else may have the directory before it is over.
     await Promise.all(this.#turns.values());
     await Promise.all([...this.#logs.values()].map((log) => log.release()));
@@ -492,6 +516,7 @@ interface Root {
   readonly logStarts: Map<string, Offset>;
   readonly highWatermarks: Map<string, files.HighWatermark>;
   readonly kafkaHighWatermarks: Map<string, Offset>;
+  readonly firstDirty: Map<string, Offset>;
 }
 
 async function lockOf(disk: Disk, path: string): Promise<{ release(): Promise<void> }> {
@@ -534,6 +559,7 @@ async function readRoot(disk: Disk, path: string, logger: Logger): Promise<Root>
     logStarts: (await derived(files.logStartName, parseOffsets)) ?? new Map(),
     highWatermarks: (await derived(files.highWatermarkEpochName, files.parseHighWatermarks)) ?? new Map(),
     kafkaHighWatermarks: (await derived(files.highWatermarkName, parseOffsets)) ?? new Map(),
+    firstDirty: (await derived(files.cleanerOffsetName, parseOffsets)) ?? new Map(),
   };
 }
 

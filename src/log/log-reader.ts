@@ -35,6 +35,11 @@ export function segmentIndexOf(segments: readonly Segment[], offset: Offset): nu
   return low;
 }
 
+const nothingFrom = (from: Offset): LogRead => ({ chunks: [], byteLength: 0, nextOffset: from });
+
+/** Segments were swapped under a read that had not found what it looked for. */
+const lookAgain = Symbol('look again');
+
 const rememberedPositions = 16;
 /** Bytes of one read from the disk, whatever a client asks for; a larger batch is read alone. */
 const largestReadBytes = 8 << 20;
@@ -46,6 +51,7 @@ export class LogReader {
   /** Where reads left off: the next one of the same reader begins there. */
   readonly #positions = new Map<Offset, { readonly segment: Segment; readonly position: number }>();
   #cuts = 0;
+  #swaps = 0;
 
   constructor(segments: readonly Segment[], config: () => LogConfig) {
     this.#segments = segments;
@@ -58,18 +64,39 @@ export class LogReader {
     this.#positions.clear();
   }
 
+  /** Segments have given way to a cleaned one: a read under way looks again. */
+  onSwapped(): void {
+    this.#swaps++;
+    this.#positions.clear();
+  }
+
   async read(from: Offset, limits: ReadLimits): Promise<LogRead> {
     const cuts = this.#cuts;
+    const bounded = { ...limits, maxBytes: Math.min(limits.maxBytes, largestReadBytes) };
     try {
-      return await this.#readSegments(from, { ...limits, maxBytes: Math.min(limits.maxBytes, largestReadBytes) });
+      return await this.#sinceSwap(() => this.#readSegments(from, bounded));
     } catch (error) {
       // What it wanted is gone, and nothing is wrong with the file.
-      if (cuts !== this.#cuts) return { chunks: [], byteLength: 0, nextOffset: from };
+      if (cuts !== this.#cuts) return nothingFrom(from);
       throw error;
     }
   }
 
-  async #readSegments(from: Offset, limits: ReadLimits): Promise<LogRead> {
+  /** Does `work` again where it failed because segments were swapped under it, or says that they were. */
+  async #sinceSwap<Result>(work: () => Promise<Result | typeof lookAgain>): Promise<Result> {
+    for (;;) {
+      const swaps = this.#swaps;
+      try {
+        const result = await work();
+        if (result !== lookAgain) return result;
+      } catch (error) {
+        if (swaps === this.#swaps) throw error;
+      }
+    }
+  }
+
+  async #readSegments(from: Offset, limits: ReadLimits): Promise<LogRead | typeof lookAgain> {
+    const swaps = this.#swaps;
     const known = this.#positions.get(from);
     this.#positions.delete(from);
     for (let index = segmentIndexOf(this.#segments, from); index < this.#segments.length; index++) {
@@ -78,14 +105,16 @@ export class LogReader {
       const position = known?.segment === segment ? known.position : null;
       const read = await segment.read(from, limits, position, this.#config().indexIntervalBytes);
       if (read.baseOffset !== null) {
-        this.#remember(read.nextOffset, segment, read.nextPosition);
+        if (swaps === this.#swaps) this.#remember(read.nextOffset, segment, read.nextPosition);
         const { bytes, baseOffset, nextOffset } = read;
         return { chunks: [bytes], byteLength: bytes.length, baseOffset, nextOffset };
       }
+      // The index no longer says which segment comes next.
+      if (swaps !== this.#swaps) return lookAgain;
       // Compaction can leave the end of a segment empty; anything else that was not given is past a limit.
       if (read.nextPosition < segment.writtenBytes) break;
     }
-    return { chunks: [], byteLength: 0, nextOffset: from };
+    return nothingFrom(from);
   }
 
   #remember(nextOffset: Offset, segment: Segment, position: number): void {
@@ -98,7 +127,11 @@ export class LogReader {
   }
 
   /** The first record at or after `logStartOffset` that is as late as `timestampMs`; null where none is. */
-  async firstRecordSince(timestampMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
+  firstRecordSince(timestampMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
+    return this.#sinceSwap(() => this.#firstRecordSince(timestampMs, logStartOffset));
+  }
+
+  async #firstRecordSince(timestampMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
     for (const segment of [...this.#segments]) {
       if ((await this.#maxTimestampOf(segment)) < timestampMs) continue;
       const found = await this.#firstRecord(segment, timestampMs, logStartOffset);
@@ -108,7 +141,11 @@ export class LogReader {
   }
 
   /** The first record that has the largest timestamp of the log; null where no record has one. */
-  async latestRecord(logStartOffset: Offset): Promise<TimestampOffset | null> {
+  latestRecord(logStartOffset: Offset): Promise<TimestampOffset | null> {
+    return this.#sinceSwap(() => this.#latestRecord(logStartOffset));
+  }
+
+  async #latestRecord(logStartOffset: Offset): Promise<TimestampOffset | null> {
     let best: { segment: Segment; timestampMs: number } | null = null;
     for (const segment of [...this.#segments]) {
       const timestampMs = await this.#maxTimestampOf(segment);

@@ -76,6 +76,11 @@ export class LogSync {
     this.#unfinished.add(segment);
   }
 
+  /** The segment is full, and all of it is synced, indexes too. */
+  isFinished(segment: Segment): boolean {
+    return !this.#unfinished.has(segment) && segment !== this.#log.segments.at(-1);
+  }
+
   /** The segment is gone, or takes appends again. */
   forget(segment: Segment): void {
     this.#unfinished.delete(segment);

@@ -105,6 +105,9 @@ export class OffsetIndex {
     return true;
   }
 
+  onRenamed(path: string): void {
+    this.#rows.onRenamed(path);
+  }
   persist(disk: Disk): Promise<void> {
     return this.#rows.persist(disk);
   }

@@ -9,6 +9,8 @@ export const epochFileName = 'leader-epoch-checkpoint';
 export const metadataFileName = 'partition.metadata';
 /** What a rename that was cut short, a deletion or a cleaner leaves behind; never part of a log. */
 const leftOver = /\.(tmp|deleted|cleaned)$/;
+/** What compaction had decided to put in the place of a segment, and had not when the process ended. */
+const swap = '.log.swap';
 
 export interface PartitionFiles {
   /** Base offsets of `.log` files, rising. */
@@ -17,6 +19,8 @@ export interface PartitionFiles {
   readonly kafkaSnapshots: readonly Offset[];
   /** Offsets of `.producers` files, falling. */
   readonly producerFiles: readonly Offset[];
+  /** Base offsets of `.log.swap` files, rising: see `segment-swap.ts`. */
+  readonly swaps: readonly Offset[];
   readonly leftOvers: readonly string[];
   readonly isEmpty: boolean;
   readonly hasMetadata: boolean;
@@ -34,6 +38,7 @@ export async function listPartitionFiles(disk: Disk, directory: string): Promise
     segments: offsetsOf('.log'),
     kafkaSnapshots: offsetsOf('.snapshot').reverse(),
     producerFiles: offsetsOf('.producers').reverse(),
+    swaps: offsetsOf(swap),
     leftOvers: names.filter((name) => leftOver.test(name)),
     isEmpty: names.length === 0,
     hasMetadata: names.includes(metadataFileName),
@@ -83,6 +88,7 @@ export const noPartitionFiles: PartitionFiles = {
   segments: [],
   kafkaSnapshots: [],
   producerFiles: [],
+  swaps: [],
   leftOvers: [],
   isEmpty: true,
   hasMetadata: false,

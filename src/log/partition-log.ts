@@ -36,7 +36,7 @@ import type { EpochCache } from './epoch-cache.ts';
 import { checkedFollowerBatches } from './follower-batches.ts';
 import type { LogConfig } from './log-config.ts';
 import { LogProducers } from './log-producers.ts';
-import { type LogRead, LogReader, type TimestampOffset } from './log-reader.ts';
+import { type LogRead, LogReader, segmentIndexOf, type TimestampOffset } from './log-reader.ts';
 import { LogSync } from './log-sync.ts';
 import {
   epochFileName,
@@ -48,8 +48,9 @@ import {
 import { firstOffsetOf, type ProducerBatch, type ProducerState } from './producer-state.ts';
 import type { ReadLimits } from './read-limits.ts';
 import { type LastStop, type RecoveredLog, recoverLog } from './recovery.ts';
-import { Segment } from './segment.ts';
+import { largestRelativeOffset, Segment } from './segment.ts';
 import { beginAnew, cutSegments } from './segment-cut.ts';
+import { swapIn } from './segment-swap.ts';
 import { storageFault } from './storage-fault.ts';
 import { appendChunk, type PartitionTail, TailCache } from './tail-cache.ts';
 import { type BatchRun, WriteQueue } from './write-queue.ts';
@@ -74,6 +75,15 @@ export interface QueuedAppend {
   readonly result: AppendResult;
   /** Resolves when the bytes are written, and synced where the configuration asks for it; rejects with STORAGE. */
   readonly written: Promise<void>;
+}
+
+/** What a cleaner may read and rewrite. */
+export interface CleanableSegments {
+  readonly segments: readonly Segment[];
+  /** Where the last of them ends and the next begins. */
+  readonly endOffset: Offset;
+  /** How often the log had been cut. */
+  readonly cuts: number;
 }
 
 export interface OpenOptions {
@@ -130,6 +140,8 @@ export class PartitionLog {
   readonly #queue: WriteQueue;
   readonly #reader: LogReader;
   #isCutting = false;
+  /** Changes when a cut begins and when it ends: what was known of the segments before does not hold any more. */
+  #cuts = 0;
   #hasEpochFile: boolean;
   #failure: unknown = null;
   #isClosed = false;
@@ -368,7 +380,9 @@ export class PartitionLog {
     if (open !== null) this.#queue.push({ ...open, waiter: null });
     active.noteFinalTimestamp();
     this.#sync.noteFull(active);
-    const base = header.baseOffsetOf(batch);
+    // At the log's end, as Kafka does, even where the batch comes after a gap.
+    const isInReach = facts.lastOffset - this.#assignedEnd <= largestRelativeOffset;
+    const base = isInReach ? this.#assignedEnd : header.baseOffsetOf(batch);
     const fresh = new Segment(this.directory, base, nowMs, this.#modules.disk);
     fresh.becomeNew();
     this.#segments.push(fresh);
@@ -381,7 +395,11 @@ export class PartitionLog {
 
   async #fileFor({ segment, position }: BatchRun): Promise<DiskFile> {
     // A segment's name must not be durable before those of the segments in front of it: that would be a hole.
-    if (position === 0 && this.#segments.length > 1) await this.#sync.syncNames();
+    if (position === 0 && this.#segments.length > 1) {
+      // Nor before their bytes, where a recovery would take what is missing for what compaction has left out.
+      if (this.#config.cleanupPolicy.compact) await this.#segments[this.#segments.indexOf(segment) - 1]?.sync();
+      await this.#sync.syncNames();
+    }
     const { file, isNew } = await segment.fileForWriting();
     if (isNew) this.#sync.noteName();
     return file;
@@ -507,9 +525,16 @@ export class PartitionLog {
       return;
     }
     await this.#cut(async () => {
-      await this.#lowerRecoveryPoint(end);
-      const { indexIntervalBytes } = this.#config;
-      const kept = await cutSegments(this.#segments, end, indexIntervalBytes, (touched) => this.#sync.forget(touched));
+      // What is left may end anywhere in a gap around `end`, and a log must not end before its recovery point.
+      const holder = this.#segments[segmentIndexOf(this.#segments, end)] as Segment;
+      await this.#lowerRecoveryPoint(this.#config.cleanupPolicy.compact ? holder.baseOffset : end);
+      const { indexIntervalBytes, cleanupPolicy } = this.#config;
+      const kept = await cutSegments(
+        this.#segments,
+        end,
+        { indexIntervalBytes, hasGaps: cleanupPolicy.compact },
+        (touched) => this.#sync.forget(touched),
+      );
       await this.#modules.disk.syncDirectory(this.directory);
       await this.#endAt(kept);
     });
@@ -532,11 +557,13 @@ export class PartitionLog {
 
   #cut(work: () => Promise<void>): Promise<void> {
     this.#isCutting = true;
+    this.#cuts++;
     this.#reader.onCut();
     return this.#queue
       .runTask(() => this.#sync.serially(work))
       .finally(() => {
         this.#isCutting = false;
+        this.#cuts++;
       });
   }
 
@@ -555,6 +582,53 @@ export class PartitionLog {
     this.epochs.truncateFromEnd(end);
     await writeEpochs(this.#modules.disk, this.directory, this.epochs.entries);
     await this.#producers.rebuild(this.#segments, end);
+  }
+
+  // Compaction
+
+  /**
+   * The segments that end at or before `limit`, are full and synced, from the first on; for a cleaner to read. What it
+   * makes of them is taken by `replaceSegments` unless the log is cut meanwhile.
+   */
+  cleanableSegments(limit: Offset): CleanableSegments {
+    const bound = earlier(limit, this.recoveryPoint);
+    let count = 0;
+    let endOffset = this.firstSegmentOffset;
+    for (const [index, segment] of this.#segments.entries()) {
+      const next = this.#segments[index + 1];
+      if (next === undefined || next.baseOffset > bound || !this.#sync.isFinished(segment)) break;
+      endOffset = next.baseOffset;
+      count = index + 1;
+    }
+    return { segments: this.#segments.slice(0, count), endOffset, cuts: this.#cuts };
+  }
+
+  /** False once the log is closed, has failed or was cut since `found`. */
+  isUnchangedSince(found: CleanableSegments): boolean {
+    return this.#stopped === null && found.cuts === this.#cuts;
+  }
+
+  /**
+   * Puts a cleaned segment, synced, in the place of neighbours of those `found`; durable when it resolves. False, and
+   * nothing is changed, where the log was cut or closed meanwhile. Rejects with STORAGE, and then the log has failed.
+   */
+  replaceSegments(found: CleanableSegments, old: readonly Segment[], cleaned: Segment): Promise<boolean> {
+    return this.#sync.serially(async () => {
+      if (!this.isUnchangedSince(found)) return false;
+      const index = this.#segments.indexOf(old[0] as Segment);
+      assert(index >= 0 && index + old.length < this.#segments.length, 'only closed segments are replaced');
+      const onDecided = (): void => {
+        this.#segments.splice(index, old.length, cleaned);
+        this.#reader.onSwapped();
+      };
+      try {
+        await swapIn(cleaned, old, onDecided, { directory: this.directory, disk: this.#modules.disk });
+      } catch (error) {
+        this.#fail(error);
+        throw storageFault(error);
+      }
+      return true;
+    });
   }
 
   // The end

@@ -22,10 +22,11 @@ import { decodeEndTransactionMarker } from '../records/control-record.ts';
 import { hasValidCrc } from '../records/record-batch.ts';
 import { findsGoodBatch, type Visit } from './batch-scanner.ts';
 import { EpochCache, type EpochEntry } from './epoch-cache.ts';
-import { type PartitionFiles, readEpochs, writeEpochs } from './partition-files.ts';
+import { listPartitionFiles, type PartitionFiles, readEpochs, writeEpochs } from './partition-files.ts';
 import { decodeKafkaSnapshot, decodeProducers } from './producer-snapshot.ts';
 import { batchesPerProducer, type ProducerEntry, ProducerState } from './producer-state.ts';
 import { Segment, segmentFileName } from './segment.ts';
+import { finishSwaps } from './segment-swap.ts';
 
 export type LastStop = 'clean' | 'killed' | 'lossy';
 
@@ -63,11 +64,13 @@ const backfillBytes = 1 << 30;
 export async function recoverLog(
   options: RecoveryOptions,
   modules: Modules,
-  files: PartitionFiles,
+  found: PartitionFiles,
 ): Promise<RecoveredLog> {
   const { disk } = modules;
   const { directory } = options;
-  for (const name of files.leftOvers) await disk.remove(join(directory, name));
+  for (const name of found.leftOvers) await disk.remove(join(directory, name));
+  if (found.swaps.length > 0) await finishSwaps(found, { directory, disk });
+  const files = found.swaps.length > 0 ? await listPartitionFiles(disk, directory) : found;
   const segments = files.segments.map((base) => new Segment(directory, base, options.nowMs, disk));
   try {
     for (const segment of segments) await segment.openExisting();
@@ -156,6 +159,7 @@ function firstBeyond(segments: readonly Segment[], recoveryPoint: Offset): numbe
   return Math.max(index, 0);
 }
 
+/** Where gaps are allowed, a segment was synced before the next one was begun: what is missing was taken out. */
 const endsWrong = (segment: Segment, next: Segment, options: RecoveryOptions): boolean =>
   options.allowsGaps ? segment.nextOffset > next.baseOffset : segment.nextOffset !== next.baseOffset;
 

@@ -7,15 +7,19 @@ import type { Disk } from '../env/disk.ts';
 import type { Offset } from '../model/brands.ts';
 import { Segment } from './segment.ts';
 
-/** Drops all batches that end beyond `end`; at least one segment stays. Gives the first offset after what is left. */
+/**
+ * Drops all batches that end beyond `end`; at least one segment stays. Gives the first offset after what is left. Where
+ * there are gaps, the segment that begins at `end` stays, empty: the one before may end lower, and then the offsets
+ * between would be given away a second time.
+ */
 export async function cutSegments(
   segments: Segment[],
   end: Offset,
-  indexIntervalBytes: number,
+  { indexIntervalBytes, hasGaps }: { readonly indexIntervalBytes: number; readonly hasGaps: boolean },
   onTouched: (segment: Segment) => void,
 ): Promise<Offset> {
   for (let last = segments.at(-1); last !== undefined; last = segments.at(-1)) {
-    if (last.baseOffset < end || segments.length === 1) break;
+    if (last.baseOffset < end || (hasGaps && last.baseOffset === end) || segments.length === 1) break;
     segments.pop();
     onTouched(last);
     await last.deleteFiles();

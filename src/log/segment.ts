@@ -34,12 +34,18 @@ export interface SegmentRead {
 export const segmentFileName = (baseOffset: Offset, suffix: string): string =>
   `${String(baseOffset).padStart(20, '0')}${suffix}`;
 
-const largestRelativeOffset = 0x7fffffff;
+/** A segment that is being written to take the place of others has names of its own until it does. */
+export type SegmentSuffix = '' | '.cleaned' | '.swap';
+
+/** Beside the `.log`: all but the last is derived from it. */
+export const sidecarSuffixes = ['.index', '.timeindex', '.txnindex'];
+
+export const largestRelativeOffset = 0x7fffffff;
 const noBytes = Buffer.alloc(0);
 
 export class Segment {
   readonly baseOffset: Offset;
-  readonly path: string;
+  #suffix: SegmentSuffix;
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #offsets: OffsetIndex;
@@ -59,16 +65,24 @@ export class Segment {
   #firstTimestampMs: number | null = null;
   readonly #createdMs: number;
 
-  constructor(directory: string, baseOffset: Offset, createdMs: number, disk: Disk) {
+  constructor(directory: string, baseOffset: Offset, createdMs: number, disk: Disk, suffix: SegmentSuffix = '') {
     this.baseOffset = baseOffset;
-    this.path = join(directory, segmentFileName(baseOffset, '.log'));
+    this.#suffix = suffix;
     this.#directory = directory;
     this.#disk = disk;
     this.#createdMs = createdMs;
     this.#nextOffset = baseOffset;
     this.#offsetOfMaxTimestamp = baseOffset;
-    this.#offsets = new OffsetIndex(join(directory, segmentFileName(baseOffset, '.index')), baseOffset);
-    this.#times = new TimeIndex(join(directory, segmentFileName(baseOffset, '.timeindex')), baseOffset);
+    this.#offsets = new OffsetIndex(this.#pathOf('.index'), baseOffset);
+    this.#times = new TimeIndex(this.#pathOf('.timeindex'), baseOffset);
+  }
+
+  get path(): string {
+    return this.#pathOf('.log');
+  }
+
+  #pathOf(kind: '.log' | '.index' | '.timeindex'): string {
+    return join(this.#directory, segmentFileName(this.baseOffset, `${kind}${this.#suffix}`));
   }
 
   /** Bytes given to it, written or about to be. */
@@ -151,9 +165,11 @@ export class Segment {
       this.#times.maybeAppend(this.#maxTimestampMs, this.#offsetOfMaxTimestamp);
   }
 
-  /** Closes the files once no read is under way. */
+  /** Closes the files once no read is under way; whoever has begun to read reads on. */
   async close(): Promise<void> {
     this.#isRetired = true;
+    // Index files are found by name, and the name may soon be another segment's.
+    await this.#loadingIndexes?.catch(() => {});
     await this.#offsets.close();
     await this.#times.close();
     if (this.#readsUnderWay === 0) await this.#closeFile();
@@ -167,8 +183,48 @@ export class Segment {
 
   async deleteFiles(): Promise<void> {
     await this.close();
-    for (const suffix of ['.log', '.index', '.timeindex', '.txnindex'])
-      await this.#disk.remove(join(this.#directory, segmentFileName(this.baseOffset, suffix)));
+    await this.#removeFiles();
+  }
+
+  /** Makes room for a segment that is about to be written: files of that name are of no use. */
+  async removeOldFiles(): Promise<void> {
+    await this.#removeFiles();
+    this.becomeNew();
+  }
+
+  async #removeFiles(): Promise<void> {
+    await this.#disk.remove(this.path);
+    await this.#removeSidecars();
+  }
+
+  /** Closes the segment and leaves its `.log` for another file to be renamed over. */
+  async retire(): Promise<void> {
+    await this.close();
+    await this.#removeSidecars();
+  }
+
+  async #removeSidecars(): Promise<void> {
+    for (const sidecar of sidecarSuffixes)
+      await this.#disk.remove(join(this.#directory, segmentFileName(this.baseOffset, `${sidecar}${this.#suffix}`)));
+  }
+
+  /** Gives the `.log` another name: `.cleaned` to `.swap` to none. */
+  async renameLog(suffix: SegmentSuffix): Promise<void> {
+    const before = this.path;
+    this.#suffix = suffix;
+    await this.#disk.rename(before, this.path);
+  }
+
+  /** Gives the indexes the names that go with the `.log`; one that was never written is made when it is needed. */
+  async renameIndexes(from: SegmentSuffix): Promise<void> {
+    for (const [kind, index] of [
+      ['.index', this.#offsets],
+      ['.timeindex', this.#times],
+    ] as const) {
+      const before = join(this.#directory, segmentFileName(this.baseOffset, `${kind}${from}`));
+      index.onRenamed(this.#pathOf(kind));
+      if (await this.#disk.exists(before)) await this.#disk.rename(before, this.#pathOf(kind));
+    }
   }
 
   // Appending
@@ -199,7 +255,8 @@ export class Segment {
     const maxTimestampMs = header.maxTimestampOf(batch);
     assert(header.baseOffsetOf(batch) >= this.#nextOffset, 'batches are appended in the order of their offsets');
     this.#firstTimestampMs ??= maxTimestampMs;
-    if (maxTimestampMs > this.#maxTimestampMs) {
+    // A header that compaction left has a time, but no record of that time.
+    if (maxTimestampMs > this.#maxTimestampMs && header.recordCountOf(batch) > 0) {
       this.#maxTimestampMs = maxTimestampMs;
       this.#offsetOfMaxTimestamp = lastOffset;
     }
@@ -329,8 +386,20 @@ export class Segment {
 
   // Reading
 
+  /** Keeps the files open while `work` reads them. STORAGE where the segment is closed: it may have a successor. */
+  async #reading<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#isRetired) throw new BrokerError({ code: 'STORAGE', reason: 'the segment is closed' });
+    this.#readsUnderWay++;
+    try {
+      return await work();
+    } finally {
+      if (--this.#readsUnderWay === 0 && this.#isRetired) await this.#closeFile();
+    }
+  }
+
   async #ensureIndexes(indexIntervalBytes: number): Promise<void> {
     if (this.#hasIndexes) return;
+    if (this.#isRetired) throw new BrokerError({ code: 'STORAGE', reason: 'the segment is closed' });
     this.#loadingIndexes ??= this.#loadOrRebuildIndexes(indexIntervalBytes).finally(() => {
       this.#loadingIndexes = null;
     });
@@ -375,15 +444,13 @@ export class Segment {
    * Whole batches from the one that holds `from` on, all of which end at or before `endOffset`: at most `maxBytes`, but
    * at least one if `minOneBatch`. `knownPosition` is where that batch begins, if an earlier read has told.
    */
-  async read(
+  read(
     from: Offset,
     limits: ReadLimits,
     knownPosition: number | null,
     indexIntervalBytes: number,
   ): Promise<SegmentRead> {
-    if (this.#isRetired) throw new BrokerError({ code: 'STORAGE', reason: 'the segment is closed' });
-    this.#readsUnderWay++;
-    try {
+    return this.#reading(async () => {
       const start = knownPosition ?? (await this.positionBefore(from, indexIntervalBytes));
       const file = await this.#openFile('r+');
       // What is skipped before `from` comes on top, so that the answer can be as large as asked.
@@ -391,10 +458,8 @@ export class Segment {
       const wanted = Math.max(limits.maxBytes, limits.minOneBatch ? header.batchHeaderBytes : 0) + slack;
       const buffer = (limits.buffers ?? plainBuffers).take(Math.min(wanted, this.#writtenBytes - start));
       const length = await file.read(buffer, 0, buffer.length, start);
-      return await this.#select(file, buffer.subarray(0, length), start, from, limits);
-    } finally {
-      if (--this.#readsUnderWay === 0 && this.#isRetired) await this.#closeFile();
-    }
+      return this.#select(file, buffer.subarray(0, length), start, from, limits);
+    });
   }
 
   async #select(file: DiskFile, bytes: Buffer, start: number, from: Offset, limits: ReadLimits): Promise<SegmentRead> {
@@ -474,10 +539,12 @@ export class Segment {
   }
 
   /** Each batch from `position` on, until the visitor stops. Framing that makes no sense throws SEGMENT_CORRUPT. */
-  async visitBatches(position: number, visit: Visit): Promise<void> {
-    const file = await this.#openFile('r+');
-    const end = await scanBatches(file, position, this.#writtenBytes, visit);
-    if (end.bad !== null) throw this.#corrupt(end.position, end.bad);
+  visitBatches(position: number, visit: Visit): Promise<void> {
+    return this.#reading(async () => {
+      const file = await this.#openFile('r+');
+      const end = await scanBatches(file, position, this.#writtenBytes, visit);
+      if (end.bad !== null) throw this.#corrupt(end.position, end.bad);
+    });
   }
 
   /** For the question whether anything good comes after a bad batch. */

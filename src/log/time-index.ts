@@ -97,6 +97,9 @@ export class TimeIndex {
     return true;
   }
 
+  onRenamed(path: string): void {
+    this.#rows.onRenamed(path);
+  }
   persist(disk: Disk): Promise<void> {
     return this.#rows.persist(disk);
   }

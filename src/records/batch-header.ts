@@ -106,6 +106,20 @@ export function assignOffsetAndEpoch(buffer: Buffer, baseOffset: Offset, epoch: 
   buffer.writeInt32BE(epoch, at + 12);
 }
 
+/** Says from when on tombstones of the batch may go (KIP-534). Records count their timestamps from it. In place; no CRC. */
+export function setDeleteHorizon(buffer: Buffer, horizonMs: number, at = 0): void {
+  buffer.writeInt16BE(attributesOf(buffer, at) | deleteHorizonBit, at + 21);
+  writeInt64(buffer, horizonMs, at + 27);
+}
+
+/** Makes the header that of a batch without records, not compressed and without a horizon. In place; no CRC. */
+export function clearRecords(buffer: Buffer, at = 0): void {
+  buffer.writeInt32BE(batchHeaderBytes - batchLengthOverhead, at + 8);
+  buffer.writeInt16BE(attributesOf(buffer, at) & ~(codecMask | deleteHorizonBit), at + 21);
+  writeInt64(buffer, noTimestamp, at + 27);
+  buffer.writeInt32BE(0, at + 57);
+}
+
 export interface AttributeFlags {
   readonly codecNumber: number;
   readonly logAppendTime: boolean;

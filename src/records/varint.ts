@@ -61,6 +61,15 @@ export class RecordCursor {
 
   /** A zigzag number of at most 64 bits, exact up to 2^53. */
   varlong(): number {
+    const first = this.#at;
+    let small = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#buffer[this.#at++];
+      if (byte === undefined) throw cutShort();
+      small |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return (small >>> 1) ^ -(small & 1);
+    }
+    this.#at = first; // not a small one: it takes more than a number's 32 bits of logic
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.#buffer[this.#at++];

@@ -3,7 +3,8 @@
  * some of it in any order, run full, fail a write or a sync, and take its time.
  *
  * Names and bytes are remembered twice: as a running system sees them, and as they would be after a power cut. `sync`
- * makes a file's bytes durable, `syncDirectory` the names in a directory.
+ * makes a file's bytes durable, `syncDirectory` the names in a directory. A renamed file that was not synced has either
+ * its old name or its new one after a power cut, never both and never none.
  */
 import type { Disk, DiskFile } from '../../src/env/disk.ts';
 
@@ -46,6 +47,8 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) 
 export class MemoryDisk implements Disk {
   #names = new Map<string, Node>();
   #durableNames = new Map<string, Node>();
+  /** Files renamed since their directory was synced, in order. */
+  #renamed: { readonly from: string; readonly to: string; readonly node: Node }[] = [];
   readonly #directories = new Set<string>(['/']);
   readonly #locks = new Set<string>();
   #openFiles = 0;
@@ -83,6 +86,7 @@ export class MemoryDisk implements Disk {
   /** A disk with the same content; neither sees what happens to the other. */
   clone(): MemoryDisk {
     const other = new MemoryDisk();
+    const copies = new Map<Node, Node>();
     for (const directory of this.#directories) other.#directories.add(directory);
     for (const [path, node] of this.#names) {
       const copy = new Node();
@@ -90,6 +94,20 @@ export class MemoryDisk implements Disk {
       copy.durable = Buffer.from(node.durable);
       other.#names.set(path, copy);
       if (this.#durableNames.get(path) === node) other.#durableNames.set(path, copy);
+      copies.set(node, copy);
+    }
+    // Those that only a power cut would bring back.
+    for (const [path, node] of this.#durableNames) {
+      if (other.#durableNames.has(path)) continue;
+      const copy = copies.get(node) ?? new Node();
+      copy.content = Buffer.from(node.content);
+      copy.durable = Buffer.from(node.durable);
+      copies.set(node, copy);
+      other.#durableNames.set(path, copy);
+    }
+    for (const { from, to, node } of this.#renamed) {
+      const copy = copies.get(node);
+      if (copy !== undefined) other.#renamed.push({ from, to, node: copy });
     }
     return other;
   }
@@ -98,6 +116,19 @@ export class MemoryDisk implements Disk {
    * What the next boot finds after a power cut: what was synced, and of the rest each page or name that `keeps` says.
    */
   losePower(keeps: () => boolean): void {
+    for (const { from, to, node } of this.#renamed) {
+      if (this.#names.get(to) !== node) continue;
+      if (keeps()) {
+        if (this.#durableNames.get(from) === node) this.#durableNames.delete(from);
+        this.#durableNames.set(to, node);
+        continue;
+      }
+      const before = this.#durableNames.get(to);
+      if (before === undefined) this.#names.delete(to);
+      else this.#names.set(to, before);
+      this.#names.set(from, node);
+    }
+    this.#renamed = [];
     const survivors = new Map<string, Node>();
     for (const [path, node] of this.#durableNames)
       if (this.#names.get(path) === node || !keeps()) survivors.set(path, node);
@@ -234,6 +265,13 @@ export class MemoryDisk implements Disk {
     if (!this.#names.has(from) && !this.#directories.has(from)) throw diskError('ENOENT');
     const moved = (path: string): string =>
       path === from || path.startsWith(`${from}/`) ? to + path.slice(from.length) : path;
+    const file = this.#names.get(from);
+    if (file !== undefined) {
+      this.#names.delete(from);
+      this.#names.set(to, file);
+      this.#renamed.push({ from, to, node: file });
+      return;
+    }
     for (const names of [this.#names, this.#durableNames])
       for (const [path, node] of [...names])
         if (moved(path) !== path) {
@@ -264,6 +302,7 @@ export class MemoryDisk implements Disk {
     for (const one of [...this.#durableNames.keys()])
       if (parentOf(one) === path && !this.#names.has(one)) this.#durableNames.delete(one);
     for (const [one, node] of this.#names) if (parentOf(one) === path) this.#durableNames.set(one, node);
+    this.#renamed = this.#renamed.filter(({ to }) => parentOf(to) !== path);
   }
 
   async modifiedMs(path: string): Promise<number> {

@@ -296,7 +296,7 @@ export class ClassicGroup implements Group {
   onDeadline({ purpose, memberId }: DeadlineName, now: Now): GroupStep | null {
     if (purpose === 'session') this.#onSessionEnded(memberId, now);
     else if (purpose === 'join') this.#onJoinTimeUp(now);
-    else this.#onSyncTimeUp(now);
+    else if (purpose === 'sync') this.#onSyncTimeUp(now);
     return this.#takeStep();
   }
 

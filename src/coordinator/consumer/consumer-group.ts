@@ -11,7 +11,7 @@
 import type { Fault } from '../../model/fault.ts';
 import type { Now, TopicsChange } from '../coordinator-shard.ts';
 import type { Group, GroupStep } from '../group.ts';
-import { type DeadlineName, deadlineKey, type GroupModules } from '../group-modules.ts';
+import type { DeadlineName, GroupModules } from '../group-modules.ts';
 import {
   type ConsumerGroupRecord,
   type ConsumerMemberValue,
@@ -22,38 +22,22 @@ import type {
   ConsumerGroupDescribeAnswer,
   ConsumerGroupHeartbeatRequest,
   ConsumerGroupStateName,
-  GroupAnswer,
+  HeartbeatRequest,
+  JoinGroupRequest,
+  LeaveGroupRequest,
   NamedTopicPartitions,
   OffsetCommitRequest,
   OffsetFetchRequest,
+  SyncGroupRequest,
 } from '../group-requests.ts';
 import { type Assignment, emptyAssignment, isEqual, topicPartitionsOf } from './assignment.ts';
-import { ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
+import { ClassicService } from './classic-service.ts';
+import { currentAssignmentValue } from './consumer-group-state.ts';
 import { type CurrentAssignment, isReconciledTo } from './current-assignment.ts';
-import {
-  changeMember,
-  changeTopicsOfPatterns,
-  type GroupContext,
-  type MemberChange,
-  type MemberChanged,
-  removeMembers,
-} from './group-change.ts';
+import { groupTombstones, type MemberChanged } from './group-change.ts';
+import { GroupCore, purposes } from './group-core.ts';
 import { epochFault, heartbeatFault, isLeaving, joinEpoch, leaveForAWhileEpoch } from './heartbeat-rules.ts';
-import { RegexResolution } from './regex-resolution.ts';
-import { patternsOf, subscriptionOf } from './subscription-counts.ts';
 import { preferredAssignor } from './target-assignment.ts';
-
-/** What a deadline of a consumer group ends. */
-const purposes = {
-  session: 'session',
-  /** A member gives up what was taken from it. */
-  rebalance: 'rebalance',
-  /** Not an end: topics are left to match against patterns. */
-  regex: 'regex',
-} as const;
-
-/** When a member whose time is over could not be removed, since nothing could be written, it is tried again. */
-const fenceRetryMs = 500;
 
 interface FoundMember {
   readonly memberId: string;
@@ -65,38 +49,40 @@ interface FoundMember {
 export class ConsumerGroup implements Group {
   readonly type = 'consumer';
   readonly protocolType = 'consumer';
-  readonly groupId: string;
-  readonly #modules: GroupModules;
-  readonly #state = new ConsumerGroupState();
-  readonly #regexes: RegexResolution;
-  /** Topics may have changed since the group epoch was written; not so only once they were found to be the same. */
-  #isMetadataStale = true;
+  readonly #core: GroupCore;
+  readonly #classic: ClassicService;
 
   constructor(groupId: string, modules: GroupModules) {
-    this.groupId = groupId;
-    this.#modules = modules;
-    this.#regexes = new RegexResolution(modules.options.consumerRegexRefreshIntervalMs);
+    this.#core = new GroupCore(groupId, modules);
+    this.#classic = new ClassicService(this.#core);
   }
 
+  get groupId(): string {
+    return this.#core.groupId;
+  }
+
+  // -- the new protocol
+
   heartbeat(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
-    const fault = heartbeatFault(request, this.#modules.options.consumerAssignors);
-    if (fault !== null) return this.#refused(requestId, fault);
-    if (request.memberEpoch !== joinEpoch && this.#state.groupEpoch === 0)
-      return this.#refused(requestId, { code: 'GROUP_ID_NOT_FOUND', reason: `there is no group ${this.groupId}` });
+    const core = this.#core;
+    const fault = heartbeatFault(request, core.modules.options.consumerAssignors);
+    if (fault !== null) return core.refused(requestId, fault);
+    if (request.memberEpoch !== joinEpoch && this.isNothing)
+      return core.refused(requestId, { code: 'GROUP_ID_NOT_FOUND', reason: `there is no group ${this.groupId}` });
     return isLeaving(request) ? this.#leave(request, requestId, now) : this.#joinOrStay(request, requestId, now);
   }
 
   #joinOrStay(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
+    const core = this.#core;
     const found = this.#findMember(request);
-    if ('code' in found) return this.#refused(requestId, found);
+    if ('code' in found) return core.refused(requestId, found);
     const { memberId, before, replaces } = found;
     const value = updatedValue(before, request);
-    const regex = subscriptionOf(value).regex;
-    const fault = regex === null ? null : this.#regexes.check(regex);
-    if (fault !== null) return this.#refused(requestId, fault);
+    const fault = core.regexFault(value);
+    if (fault !== null) return core.refused(requestId, fault);
 
-    const changed = this.#changeMember({ memberId, value, replaces, owned: request.topicPartitions }, now);
-    this.#setDeadline(purposes.session, memberId, now.monotonicMs + this.#sessionTimeoutMs());
+    const changed = core.change({ memberId, value, replaces, owned: request.topicPartitions }, now);
+    core.setDeadline(purposes.session, memberId, now.monotonicMs + core.sessionTimeoutMs(value));
     this.#armRebalance(memberId, value, changed, now);
 
     const { after } = changed;
@@ -106,57 +92,36 @@ export class ConsumerGroup implements Group {
         (request.subscribedTopicNames !== null || request.subscribedTopicRegex !== null) &&
         request.topicPartitions !== null);
     const isTold = isFullRequest || !isEqual(changed.before.assigned, after.assigned);
-    return this.#answered(requestId, changed.records, {
+    return core.answered(requestId, changed.records, {
       memberId,
       memberEpoch: after.memberEpoch,
-      heartbeatIntervalMs: this.#heartbeatIntervalMs(),
+      heartbeatIntervalMs: core.heartbeatIntervalMs(),
       assignment: isTold ? topicPartitionsOf(after.assigned) : null,
     });
   }
 
-  #changeMember(change: Omit<MemberChange, 'regexes' | 'isMetadataStale'>, now: Now): MemberChanged {
-    const state = this.#state;
-    const { image } = this.#context(now);
-    const before = state.members.get(change.replaces ?? change.memberId);
-    const subscriptions = state.subscriptions.after(
-      before === undefined ? [] : [subscriptionOf(before)],
-      subscriptionOf(change.value),
-    );
-    const regexes = this.#regexes.resolve(patternsOf(subscriptions), state.regexes, image, now);
-    this.#maybeScanOn(now);
-    const isMetadataStale = this.#isMetadataStale;
-    const changed = changeMember(this.#context(now), { ...change, regexes, isMetadataStale });
-    if (changed.isMetadataFresh) this.#isMetadataStale = false;
-    return changed;
-  }
-
   /** The member that a heartbeat comes from, or why it may not. */
   #findMember(request: ConsumerGroupHeartbeatRequest): FoundMember | Fault {
-    const state = this.#state;
+    const core = this.#core;
     const { memberEpoch, instanceId, topicPartitions: owned } = request;
     const isJoining = memberEpoch === joinEpoch;
-    const isKnown = request.memberId !== '' && state.members.has(request.memberId);
-    const { consumerMaxSize } = this.#modules.options;
-    if (!isKnown && state.members.size >= consumerMaxSize)
-      return { code: 'GROUP_MAX_SIZE_REACHED', reason: `the group has ${consumerMaxSize} members` };
-    const memberId = request.memberId === '' ? this.#modules.newUuid() : request.memberId;
-
+    const memberId = request.memberId === '' ? core.modules.newUuid() : request.memberId;
+    const sizeFault = core.sizeFault(memberId);
+    if (sizeFault !== null) return sizeFault;
     if (instanceId !== null) {
-      const holderId = state.staticMembers.get(instanceId) ?? null;
-      if (isJoining) return this.#findStaticJoiner(memberId, instanceId, holderId);
-      if (holderId === null) return { code: 'UNKNOWN_MEMBER_ID', reason: `there is no instance ${instanceId}` };
-      if (holderId !== memberId)
-        return { code: 'FENCED_INSTANCE_ID', reason: `instance ${instanceId} is now member ${holderId}` };
+      if (isJoining) return this.#findStaticJoiner(memberId, instanceId);
+      const fault = core.instanceFault(memberId, instanceId);
+      if (fault !== null) return fault;
     }
-    const before = state.members.get(memberId) ?? null;
-    if (before === null)
-      return isJoining ? { memberId, before, replaces: null } : unknownMember(memberId, this.groupId);
-    return epochFault(state.currentOf(memberId), memberEpoch, owned) ?? { memberId, before, replaces: null };
+    const before = core.state.members.get(memberId) ?? null;
+    if (before === null) return isJoining ? { memberId, before, replaces: null } : core.unknownMember(memberId);
+    return epochFault(core.state.currentOf(memberId), memberEpoch, owned) ?? { memberId, before, replaces: null };
   }
 
   /** A static member's place is free, its own, or that of one that left for a while (or speaks the classic protocol). */
-  #findStaticJoiner(memberId: string, instanceId: string, holderId: string | null): FoundMember | Fault {
-    const state = this.#state;
+  #findStaticJoiner(memberId: string, instanceId: string): FoundMember | Fault {
+    const { state } = this.#core;
+    const holderId = state.staticMembers.get(instanceId) ?? null;
     // The member itself, which joins again, is let in as any other that abandoned what it had.
     if (holderId === null || holderId === memberId)
       return { memberId, before: state.members.get(memberId) ?? null, replaces: null };
@@ -168,30 +133,19 @@ export class ConsumerGroup implements Group {
   }
 
   #leave(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
-    const state = this.#state;
+    const core = this.#core;
     const { memberId, memberEpoch, instanceId } = request;
-    if (instanceId !== null) {
-      const holderId = state.staticMembers.get(instanceId);
-      if (holderId === undefined)
-        return this.#refused(requestId, { code: 'UNKNOWN_MEMBER_ID', reason: `there is no instance ${instanceId}` });
-      if (holderId !== memberId)
-        return this.#refused(requestId, {
-          code: 'FENCED_INSTANCE_ID',
-          reason: `instance ${instanceId} is now member ${holderId}`,
-        });
-    }
-    if (!state.members.has(memberId)) return this.#refused(requestId, unknownMember(memberId, this.groupId));
-    const records =
-      memberEpoch === leaveForAWhileEpoch
-        ? [this.#awayRecord(memberId)]
-        : removeMembers(this.#context(now), [memberId]);
-    return this.#answered(requestId, records, { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null });
+    const fault = instanceId === null ? null : core.instanceFault(memberId, instanceId);
+    if (fault !== null) return core.refused(requestId, fault);
+    if (!core.state.members.has(memberId)) return core.refused(requestId, core.unknownMember(memberId));
+    const records = memberEpoch === leaveForAWhileEpoch ? [this.#awayRecord(memberId)] : core.remove([memberId], now);
+    return core.answered(requestId, records, { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null });
   }
 
   /** What it was assigned is kept for it until its session is over; what it had to give up it has given up. */
   #awayRecord(memberId: string): GroupRecord {
     const current: CurrentAssignment = {
-      ...this.#state.currentOf(memberId),
+      ...this.#core.state.currentOf(memberId),
       memberEpoch: leaveForAWhileEpoch,
       pendingRevocation: emptyAssignment,
     };
@@ -199,8 +153,16 @@ export class ConsumerGroup implements Group {
     return { kind: 'consumerGroupCurrentAssignment', groupId: this.groupId, memberId, value };
   }
 
+  /** A member that has something to give up has its rebalance timeout for that, from when it was first told. */
+  #armRebalance(memberId: string, value: ConsumerMemberValue, { before, after }: MemberChanged, now: Now): void {
+    const core = this.#core;
+    if (after.state !== memberStates.unrevokedPartitions) core.cancelDeadline(purposes.rebalance, memberId);
+    else if (after !== before || core.deadlineOf(purposes.rebalance, memberId) === null)
+      core.setDeadline(purposes.rebalance, memberId, now.monotonicMs + value.rebalanceTimeoutMs);
+  }
+
   describe(requestId: number): GroupStep {
-    const state = this.#state;
+    const { state, modules } = this.#core;
     const members: ConsumerGroupDescribeAnswer['members'] = [...state.members].map(([memberId, value]) => {
       const current = state.currentOf(memberId);
       return {
@@ -217,95 +179,80 @@ export class ConsumerGroup implements Group {
         isClassic: value.classicMemberMetadata !== null,
       };
     });
-    return this.#answered(requestId, [], {
+    return this.#core.answered(requestId, [], {
       state: this.stateName(),
       groupEpoch: state.groupEpoch,
       assignmentEpoch: state.targetEpoch,
-      assignor: preferredAssignor(state.members.values(), this.#modules.options.consumerAssignors),
+      assignor: preferredAssignor(state.members.values(), modules.options.consumerAssignors),
       members,
     });
   }
 
   #named(assignment: Assignment): NamedTopicPartitions[] {
-    const { topics } = this.#modules.image();
+    const { topics } = this.#core.image;
     return topicPartitionsOf(assignment).flatMap(({ topicId, partitions }) => {
       const topic = topics.get(topicId)?.record.name;
       return topic === undefined ? [] : [{ topic, topicId, partitions }];
     });
   }
 
-  replay(record: ConsumerGroupRecord): void {
-    this.#state.replay(record);
+  // -- members of the classic protocol
+
+  joinClassic(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    return this.#classic.join(request, requestId, now);
+  }
+  syncClassic(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
+    return this.#classic.sync(request, requestId, now);
+  }
+  heartbeatClassic(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
+    return this.#classic.heartbeat(request, requestId, now);
+  }
+  leaveClassic(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
+    return this.#classic.leave(request, requestId, now);
   }
 
-  /** Sessions of all members start now, and so does the time of those who have something to give up. */
+  // -- what goes on around it
+
+  replay(record: ConsumerGroupRecord): void {
+    this.#core.replay(record);
+  }
+
   onLoaded(now: Now): void {
-    this.#regexes.onLoaded();
-    for (const [memberId, value] of this.#state.members) {
-      this.#setDeadline(purposes.session, memberId, now.monotonicMs + this.#sessionTimeoutMs());
-      if (this.#state.currentOf(memberId).state === memberStates.unrevokedPartitions)
-        this.#setDeadline(purposes.rebalance, memberId, now.monotonicMs + value.rebalanceTimeoutMs);
-    }
+    this.#core.onLoaded(now);
+  }
+
+  /** A classic group has become this one: its members' sessions go on from now. */
+  onUpgraded(now: Now): void {
+    this.#core.onUpgraded(now);
   }
 
   close(): void {
-    for (const memberId of this.#state.members.keys())
-      for (const purpose of [purposes.session, purposes.rebalance])
-        this.#modules.deadlines.cancel(this.#deadlineKey(purpose, memberId));
-    this.#modules.deadlines.cancel(this.#deadlineKey(purposes.regex, ''));
+    this.#core.close();
   }
 
   /** Seen at the next heartbeat of any member: by heartbeats alone is anybody told what follows. */
   onTopicsChanged(change: TopicsChange): void {
-    this.#isMetadataStale = true;
-    this.#regexes.onTopicsChanged(change);
+    this.#core.onTopicsChanged(change);
   }
 
   onDeadline({ purpose, memberId }: DeadlineName, now: Now): GroupStep | null {
     switch (purpose) {
       case purposes.session:
-        return this.#fence(purposes.session, memberId, now);
-      case purposes.rebalance: {
-        const isDue = this.#state.currentOf(memberId).state === memberStates.unrevokedPartitions;
-        return isDue ? this.#fence(purposes.rebalance, memberId, now) : null;
-      }
+      case purposes.rebalance:
+      case purposes.classicJoin:
+      case purposes.classicSync:
+        return this.#core.fence(purpose, memberId, now);
       case purposes.regex:
-        return this.#goOnScanning(now);
+        return this.#core.scanOn(now);
       default:
         return null;
     }
   }
 
-  #fence(purpose: string, memberId: string, now: Now): GroupStep | null {
-    if (!this.#state.members.has(memberId)) return null;
-    this.#setDeadline(purpose, memberId, now.monotonicMs + fenceRetryMs);
-    return { key: this.groupId, records: removeMembers(this.#context(now), [memberId]), answers: [] };
-  }
-
-  #goOnScanning(now: Now): GroupStep | null {
-    const state = this.#state;
-    const context = this.#context(now);
-    const found = this.#regexes.resolve(patternsOf(state.subscriptions.now()), state.regexes, context.image, now);
-    this.#maybeScanOn(now);
-    const records = changeTopicsOfPatterns(context, found);
-    return records.length === 0 ? null : { key: this.groupId, records, answers: [] };
-  }
-
-  /** With the next tick: what is due now would be taken in this one. */
-  #maybeScanOn(now: Now): void {
-    if (this.#regexes.isScanning) this.#setDeadline(purposes.regex, '', now.monotonicMs + 1);
-  }
-
-  /** A member that has something to give up has its rebalance timeout for that, from when it was first told. */
-  #armRebalance(memberId: string, value: ConsumerMemberValue, { before, after }: MemberChanged, now: Now): void {
-    const key = this.#deadlineKey(purposes.rebalance, memberId);
-    if (after.state !== memberStates.unrevokedPartitions) this.#modules.deadlines.cancel(key);
-    else if (after !== before || this.#modules.deadlines.deadlineOf(key) === null)
-      this.#modules.deadlines.set(key, now.monotonicMs + value.rebalanceTimeoutMs);
-  }
+  // -- as any group
 
   stateName(): ConsumerGroupStateName {
-    const state = this.#state;
+    const { state } = this.#core;
     if (state.members.size === 0) return 'Empty';
     if (state.groupEpoch > state.targetEpoch) return 'Assigning';
     for (const memberId of state.members.keys())
@@ -314,12 +261,12 @@ export class ConsumerGroup implements Group {
   }
 
   isEmpty(): boolean {
-    return this.#state.members.size === 0;
+    return this.#core.state.members.size === 0;
   }
 
   /** No record tells of it: without offsets there is no such group. */
   get isNothing(): boolean {
-    return this.#state.groupEpoch === 0 && this.isEmpty();
+    return this.#core.state.groupEpoch === 0 && this.isEmpty();
   }
 
   /** Nothing that is written tells: offsets expire counted from their commit, as in Kafka (`ConsumerGroup.java`). */
@@ -330,8 +277,8 @@ export class ConsumerGroup implements Group {
   checkOffsetCommit(request: OffsetCommitRequest): Fault | null {
     const { memberId, generationOrMemberEpoch: memberEpoch } = request;
     if (memberEpoch < 0 && this.isEmpty()) return null;
-    const member = this.#state.members.get(memberId);
-    if (member === undefined) return unknownMember(memberId, this.groupId);
+    const member = this.#core.state.members.get(memberId);
+    if (member === undefined) return this.#core.unknownMember(memberId);
     if (member.classicMemberMetadata === null && !request.knowsConsumerGroups)
       return { code: 'UNSUPPORTED_VERSION', reason: 'members of the new protocol commit with version 9 or later' };
     return this.#memberEpochFault(memberId, member, memberEpoch);
@@ -339,13 +286,13 @@ export class ConsumerGroup implements Group {
 
   checkOffsetFetch({ memberId, memberEpoch }: OffsetFetchRequest): Fault | null {
     if ((memberId === null || memberId === '') && memberEpoch < 0) return null;
-    const member = this.#state.members.get(memberId ?? '');
-    if (member === undefined) return unknownMember(memberId ?? '', this.groupId);
+    const member = this.#core.state.members.get(memberId ?? '');
+    if (member === undefined) return this.#core.unknownMember(memberId ?? '');
     return this.#memberEpochFault(memberId ?? '', member, memberEpoch);
   }
 
   #memberEpochFault(memberId: string, member: ConsumerMemberValue, memberEpoch: number): Fault | null {
-    if (this.#state.currentOf(memberId).memberEpoch === memberEpoch) return null;
+    if (this.#core.state.currentOf(memberId).memberEpoch === memberEpoch) return null;
     return { code: member.classicMemberMetadata === null ? 'STALE_MEMBER_EPOCH' : 'ILLEGAL_GENERATION' };
   }
 
@@ -359,7 +306,7 @@ export class ConsumerGroup implements Group {
   }
 
   isSubscribedTo(topic: string): boolean {
-    const { subscriptions, regexes } = this.#state;
+    const { subscriptions, regexes } = this.#core.state;
     return subscriptions
       .now()
       .some(
@@ -369,62 +316,9 @@ export class ConsumerGroup implements Group {
   }
 
   tombstones(): GroupRecord[] {
-    const { groupId } = this;
-    const memberIds = [...this.#state.members.keys()];
-    return [
-      ...memberIds.map(
-        (memberId) => ({ kind: 'consumerGroupCurrentAssignment', groupId, memberId, value: null }) as const,
-      ),
-      ...memberIds.map(
-        (memberId) => ({ kind: 'consumerGroupTargetAssignmentMember', groupId, memberId, value: null }) as const,
-      ),
-      { kind: 'consumerGroupTargetAssignmentMetadata', groupId, value: null },
-      ...memberIds.map((memberId) => ({ kind: 'consumerGroupMember', groupId, memberId, value: null }) as const),
-      ...[...this.#state.regexes.keys()].map(
-        (regularExpression) =>
-          ({ kind: 'consumerGroupRegularExpression', groupId, regularExpression, value: null }) as const,
-      ),
-      { kind: 'consumerGroupMetadata', groupId, value: null },
-    ];
-  }
-
-  /** `consumer.session.timeout.ms` and `consumer.heartbeat.interval.ms` of the group, over the broker's. */
-  #sessionTimeoutMs(): number {
-    return this.#configured('consumer.session.timeout.ms') ?? this.#modules.options.consumerSessionTimeoutMs;
-  }
-  #heartbeatIntervalMs(): number {
-    return this.#configured('consumer.heartbeat.interval.ms') ?? this.#modules.options.consumerHeartbeatIntervalMs;
-  }
-  #configured(name: string): number | null {
-    const value = this.#modules.image().config('group', this.groupId)[name];
-    return value === undefined ? null : Number(value);
-  }
-
-  #context(now: Now): GroupContext {
-    const { options } = this.#modules;
-    const image = this.#modules.image();
-    return { groupId: this.groupId, state: this.#state, image, assignors: options.consumerAssignors, now };
-  }
-
-  #deadlineKey(purpose: string, memberId: string): string {
-    return deadlineKey({ groupId: this.groupId, purpose, memberId });
-  }
-  #setDeadline(purpose: string, memberId: string, atMs: number): void {
-    this.#modules.deadlines.set(this.#deadlineKey(purpose, memberId), atMs);
-  }
-
-  #answered(requestId: number, records: readonly GroupRecord[], answer: GroupAnswer): GroupStep {
-    return { key: this.groupId, records, answers: [{ requestId, answer }] };
-  }
-  #refused(requestId: number, fault: Fault): GroupStep {
-    return this.#answered(requestId, [], { fault });
+    return groupTombstones(this.groupId, this.#core.state);
   }
 }
-
-const unknownMember = (memberId: string, groupId: string): Fault => ({
-  code: 'UNKNOWN_MEMBER_ID',
-  reason: `${memberId} is not a member of group ${groupId}`,
-});
 
 /** What a heartbeat leaves out stays as it was. */
 function updatedValue(before: ConsumerMemberValue | null, request: ConsumerGroupHeartbeatRequest): ConsumerMemberValue {

@@ -11,7 +11,7 @@
  */
 import type { ClusterImage } from '../../model/cluster-image.ts';
 import type { Now } from '../coordinator-shard.ts';
-import type { ConsumerMemberValue, GroupRecord, TopicPartitions } from '../group-records.ts';
+import type { ConsumerGroupRecord, ConsumerMemberValue, GroupRecord, TopicPartitions } from '../group-records.ts';
 import { type Assignment, isEqual, topicPartitionsOf } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue, type ResolvedRegex } from './consumer-group-state.ts';
 import { type CurrentAssignment, initialAssignment, isReconciledTo, reconcile } from './current-assignment.ts';
@@ -166,13 +166,26 @@ export const memberTombstones = (groupId: string, memberId: string): GroupRecord
   { kind: 'consumerGroupMember', groupId, memberId, value: null },
 ];
 
-export const epochRecord = (groupId: string, epoch: number, hash: bigint): GroupRecord => ({
+/** All that is written of the group. */
+export function groupTombstones(groupId: string, state: ConsumerGroupState): GroupRecord[] {
+  return [
+    ...[...state.members.keys()].flatMap((memberId) => memberTombstones(groupId, memberId)),
+    { kind: 'consumerGroupTargetAssignmentMetadata', groupId, value: null },
+    ...[...state.regexes.keys()].map(
+      (regularExpression) =>
+        ({ kind: 'consumerGroupRegularExpression', groupId, regularExpression, value: null }) as const,
+    ),
+    { kind: 'consumerGroupMetadata', groupId, value: null },
+  ];
+}
+
+export const epochRecord = (groupId: string, epoch: number, hash: bigint): ConsumerGroupRecord => ({
   kind: 'consumerGroupMetadata',
   groupId,
   value: { epoch, metadataHash: hash },
 });
 
-export const targetRecord = (groupId: string, memberId: string, target: Assignment): GroupRecord => ({
+export const targetRecord = (groupId: string, memberId: string, target: Assignment): ConsumerGroupRecord => ({
   kind: 'consumerGroupTargetAssignmentMember',
   groupId,
   memberId,

@@ -229,6 +229,23 @@ describe('directories of other topics', () => {
     expect((await world.disk.list(path)).some((name) => name.endsWith('-delete'))).toBe(false);
   });
 
+  test('leave nothing to the next topic of their name, however soon the broker is killed after', async () => {
+    const world = new World();
+    await world.boot('a');
+    const first = await world.joined();
+    const log = await opened(first);
+    for (const value of ['a', 'b', 'c']) await log.appendAsLeader(batchOf([value]), epoch(0));
+    await log.flush();
+    log.raiseLogStart(offset(2));
+    await first.checkpointRecoveryPoints();
+    await first.removeLog(log);
+    const fresh = await opened(first, otherId);
+    await fresh.appendAsLeader(batchOf(['x']), epoch(0));
+    await first.abandon();
+    const again = await opened(await world.joined(), otherId);
+    expect(offsetsIn(await everything(again))).toEqual([0]);
+  });
+
   test('whose removal a stop cut short are removed by the next run', async () => {
     const world = new World();
     const directory = await world.joined();

@@ -1,0 +1,235 @@
+/**
+ * A group moves between the protocols while its members are at work (KIP-848, "Online Migration"):
+ *
+ *     classic ──the first member of the new protocol joins──► consumer ──the last one goes──► classic
+ *              its generation becomes the group epoch,                  the group epoch becomes the
+ *              what members have their target                           generation, and all rebalance
+ *
+ * In between, members of the classic protocol are served by what they know (`classic-service.ts`). All of a move is in
+ * the records of one step: tombstones of what was, and the group as it then is. `group.consumer.migration.policy` says
+ * which way is open; what cannot be moved is left as it is (GROUP_ID_NOT_FOUND, as Kafka answers).
+ */
+import type { TopicId } from '../../model/brands.ts';
+import type { ClusterImage } from '../../model/cluster-image.ts';
+import type { Fault } from '../../model/fault.ts';
+import type { ClassicGroup } from '../classic/classic-group.ts';
+import { type ClassicMember, metadataOf } from '../classic/classic-member.ts';
+import { selectProtocol } from '../classic/protocol-votes.ts';
+import type { ConsumerAssignment, ConsumerProtocol, GroupModules } from '../group-modules.ts';
+import type { GroupOptions } from '../group-options.ts';
+import {
+  type ClassicGroupValue,
+  type ClassicMemberMetadata,
+  type ConsumerGroupRecord,
+  type ConsumerMemberValue,
+  type GroupRecord,
+  memberStates,
+  type TopicPartitions,
+} from '../group-records.ts';
+import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf } from './assignment.ts';
+import { type ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
+import { epochRecord, type GroupContext, groupTombstones, targetRecord } from './group-change.ts';
+import { metadataHash } from './metadata-hash.ts';
+
+// -- classic → consumer
+
+/** The group as one of the new protocol, without the tombstone of what it was; or why it cannot be that. */
+export function upgradeRecords(group: ClassicGroup, modules: GroupModules): ConsumerGroupRecord[] | Fault {
+  const { groupId, generation } = group;
+  const { options } = modules;
+  const refused = (reason: string): Fault => ({ code: 'GROUP_ID_NOT_FOUND', reason: `group ${groupId} ${reason}` });
+  if (options.consumerMigrationPolicy !== 'upgrade' && options.consumerMigrationPolicy !== 'bidirectional')
+    return refused('speaks the classic protocol, and may not be moved');
+  if (!group.usesConsumerProtocol) return refused('is not one of consumers');
+  if (group.size > options.consumerMaxSize) return refused('has more members than one of the new protocol may');
+
+  const values: ConsumerGroupRecord[] = [];
+  const targets: ConsumerGroupRecord[] = [];
+  const currents: ConsumerGroupRecord[] = [];
+  const topics = new Set<string>();
+  const taken = new Map<TopicId, Set<number>>();
+  for (const member of group.members()) {
+    const { memberId } = member;
+    const moved = movedMember(member, group.protocol, modules);
+    if (typeof moved === 'string') return refused(moved);
+    const assigned = withoutTaken(moved.assigned, taken);
+    for (const topic of moved.value.subscribedTopicNames) topics.add(topic);
+    values.push({ kind: 'consumerGroupMember', groupId, memberId, value: moved.value });
+    targets.push(targetRecord(groupId, memberId, assigned));
+    currents.push({
+      kind: 'consumerGroupCurrentAssignment',
+      groupId,
+      memberId,
+      value: currentAssignmentValue({
+        memberEpoch: generation,
+        previousMemberEpoch: generation,
+        state: memberStates.stable,
+        assigned,
+        pendingRevocation: emptyAssignment,
+      }),
+    });
+  }
+  return [
+    ...values,
+    epochRecord(groupId, generation, metadataHash(topics, modules.image())),
+    ...targets,
+    {
+      kind: 'consumerGroupTargetAssignmentMetadata',
+      groupId,
+      value: { assignmentEpoch: generation, assignmentTimestampMs: 0 },
+    },
+    ...currents,
+  ];
+}
+
+interface MovedMember {
+  readonly value: ConsumerMemberValue;
+  readonly assigned: Assignment;
+}
+
+/** Or what is in the way. */
+function movedMember(
+  member: Readonly<ClassicMember>,
+  protocol: string | null,
+  { consumerProtocol, image }: GroupModules,
+): MovedMember | string {
+  // Before the first rebalance is over no protocol is chosen.
+  const metadata = protocol === null ? member.protocols[0]?.metadata : metadataOf(member, protocol);
+  const subscription = metadata === undefined ? null : consumerProtocol.decodeSubscription(metadata);
+  if (subscription === null) return `has member ${member.memberId}, whose subscription cannot be read`;
+  // A member that has joined and never synced has none.
+  let assignment: ConsumerAssignment | null = null;
+  if (member.assignment.length > 0) {
+    assignment = consumerProtocol.decodeAssignment(member.assignment);
+    if (assignment === null) return `has member ${member.memberId}, whose assignment cannot be read`;
+    if (assignment.userData !== null && assignment.userData.length > 0)
+      return `has an assignor of its own, whose data for member ${member.memberId} would be lost`;
+  }
+  return {
+    value: {
+      instanceId: member.instanceId,
+      rackId: subscription.rackId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      subscribedTopicNames: [...new Set(subscription.topics)].sort(),
+      subscribedTopicRegex: null,
+      rebalanceTimeoutMs: member.rebalanceTimeoutMs,
+      serverAssignor: null,
+      classicMemberMetadata: { sessionTimeoutMs: member.sessionTimeoutMs, supportedProtocols: [...member.protocols] },
+    },
+    assigned: assignmentOf(topicIdsOf(assignment?.assignedPartitions ?? [], image())),
+  };
+}
+
+/** An assignor of consumers may have given a partition twice; here it has one owner. */
+function withoutTaken(assigned: Assignment, taken: Map<TopicId, Set<number>>): Assignment {
+  const kept = topicPartitionsOf(assigned).map(({ topicId, partitions }) => {
+    const others = taken.get(topicId) ?? new Set();
+    taken.set(topicId, others);
+    const free = partitions.filter((partition) => !others.has(partition));
+    for (const partition of free) others.add(partition);
+    return { topicId, partitions: free };
+  });
+  return assignmentOf(kept);
+}
+
+// -- consumer → classic
+
+/** Whether all that is left without these members are ones of the classic protocol, which may go back to it. */
+export function mayDowngrade(
+  state: ConsumerGroupState,
+  leaving: readonly string[],
+  { consumerMigrationPolicy, maxSize }: GroupOptions,
+): boolean {
+  if (consumerMigrationPolicy !== 'downgrade' && consumerMigrationPolicy !== 'bidirectional') return false;
+  const gone = new Set(leaving);
+  const protocols: ClassicMemberMetadata['supportedProtocols'][] = [];
+  let isLastOfNewProtocol = false;
+  for (const [memberId, { classicMemberMetadata }] of state.members) {
+    if (gone.has(memberId)) isLastOfNewProtocol ||= classicMemberMetadata === null;
+    else if (classicMemberMetadata === null) return false;
+    else protocols.push(classicMemberMetadata.supportedProtocols);
+  }
+  return isLastOfNewProtocol && protocols.length <= maxSize && haveOneInCommon(protocols);
+}
+
+/** Every member was let in for one; a group that another coordinator wrote may be different. */
+function haveOneInCommon([first, ...others]: readonly ClassicMemberMetadata['supportedProtocols'][]): boolean {
+  if (first === undefined) return false;
+  return first.some(({ name }) => others.every((protocols) => protocols.some((other) => other.name === name)));
+}
+
+/** A member that takes the place of one of those who leave. */
+export interface Successor {
+  readonly memberId: string;
+  readonly value: ConsumerMemberValue;
+  readonly target: Assignment;
+}
+
+export function downgradeRecords(
+  context: GroupContext,
+  leaving: readonly string[],
+  successor: Successor | null,
+  consumerProtocol: ConsumerProtocol,
+): { records: GroupRecord[]; group: ClassicGroupValue } {
+  const { groupId, state, image } = context;
+  const staying: Successor[] = [];
+  for (const [memberId, value] of state.members)
+    if (!leaving.includes(memberId)) staying.push({ memberId, value, target: state.targetOf(memberId) });
+  if (successor !== null) staying.push(successor);
+
+  const protocols = staying.map(({ value }) => value.classicMemberMetadata?.supportedProtocols ?? []);
+  const protocol = selectProtocol(protocols);
+  const group: ClassicGroupValue = {
+    protocolType: 'consumer',
+    generation: state.groupEpoch,
+    protocol,
+    leader: staying[0]?.memberId ?? null,
+    currentStateTimestampMs: context.now.wallMs,
+    members: staying.map(({ memberId, value, target }) => {
+      const { sessionTimeoutMs, supportedProtocols } = value.classicMemberMetadata ?? noProtocols;
+      const subscription = supportedProtocols.find(({ name }) => name === protocol)?.metadata ?? Buffer.alloc(0);
+      return {
+        memberId,
+        instanceId: value.instanceId,
+        clientId: value.clientId,
+        clientHost: value.clientHost,
+        rebalanceTimeoutMs: value.rebalanceTimeoutMs,
+        sessionTimeoutMs,
+        subscription,
+        assignment: assignmentBytes(target, subscription, image, consumerProtocol),
+      };
+    }),
+  };
+  return { records: [...groupTombstones(groupId, state), { kind: 'classicGroup', groupId, value: group }], group };
+}
+
+const noProtocols: ClassicMemberMetadata = { sessionTimeoutMs: 0, supportedProtocols: [] };
+
+// -- what consumers of the classic protocol are told, and tell
+
+/** In the version that the member's subscription is in, by topic names; topics that are gone are left out. */
+export function assignmentBytes(
+  assignment: Assignment,
+  subscription: Buffer,
+  image: ClusterImage,
+  consumerProtocol: ConsumerProtocol,
+): Buffer {
+  const assignedPartitions = topicPartitionsOf(assignment).flatMap(({ topicId, partitions }) => {
+    const topic = image.topics.get(topicId)?.record.name;
+    return topic === undefined ? [] : [{ topic, partitions }];
+  });
+  const version = consumerProtocol.decodeSubscription(subscription)?.version ?? 0;
+  return consumerProtocol.encodeAssignment({ version, assignedPartitions, userData: null });
+}
+
+/** Topics that are not there (any more) are left out. */
+export function topicIdsOf(
+  partitions: readonly { readonly topic: string; readonly partitions: readonly number[] }[],
+  image: ClusterImage,
+): TopicPartitions[] {
+  return partitions.flatMap(({ topic, partitions: numbers }) => {
+    const topicId = image.topicByName(topic)?.id;
+    return topicId === undefined ? [] : [{ topicId, partitions: numbers }];
+  });
+}
