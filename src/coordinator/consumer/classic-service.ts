@@ -71,7 +71,8 @@ export class ClassicService {
     const protocol = request.protocols[0]?.name ?? null;
     const answer = { protocolType, protocol, leader: '', memberId, skipAssignment: false, members: [] };
 
-    if (replaces !== null && mayDowngrade(core.state, [replaces], core.modules.options)) {
+    const { classicMemberMetadata: coming } = value;
+    if (replaces !== null && mayDowngrade(core.state, [replaces], coming, core.modules.options)) {
       const { target } = changed;
       const { consumerProtocol } = core.modules;
       const successor = { memberId, value, target };

@@ -121,7 +121,7 @@ export class GroupCore {
   /** Members go. Where only members of the classic protocol are left the group becomes one of that. */
   remove(memberIds: readonly string[], now: Now): GroupRecord[] {
     const context = this.context(now);
-    if (!mayDowngrade(this.state, memberIds, this.modules.options)) return removeMembers(context, memberIds);
+    if (!mayDowngrade(this.state, memberIds, null, this.modules.options)) return removeMembers(context, memberIds);
     return downgradeRecords(context, memberIds, null, this.modules.consumerProtocol).records;
   }
 

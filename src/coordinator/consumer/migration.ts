@@ -135,15 +135,16 @@ function withoutTaken(assigned: Assignment, taken: Map<TopicId, Set<number>>): A
 
 // -- consumer → classic
 
-/** Whether all that is left without these members are ones of the classic protocol, which may go back to it. */
+/** Whether all that is left without these members, and with who comes, are ones of the classic protocol, and may go back. */
 export function mayDowngrade(
   state: ConsumerGroupState,
   leaving: readonly string[],
+  coming: ClassicMemberMetadata | null,
   { consumerMigrationPolicy, maxSize }: GroupOptions,
 ): boolean {
   if (consumerMigrationPolicy !== 'downgrade' && consumerMigrationPolicy !== 'bidirectional') return false;
   const gone = new Set(leaving);
-  const protocols: ClassicMemberMetadata['supportedProtocols'][] = [];
+  const protocols = coming === null ? [] : [coming.supportedProtocols];
   let isLastOfNewProtocol = false;
   for (const [memberId, { classicMemberMetadata }] of state.members) {
     if (gone.has(memberId)) isLastOfNewProtocol ||= classicMemberMetadata === null;

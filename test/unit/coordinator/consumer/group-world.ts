@@ -21,10 +21,14 @@ import type { Fault, FaultCode } from '../../../../src/model/fault.ts';
 export const idOf = (number: number): TopicId => topicId(`topic-id-${String(number).padStart(13, '0')}`);
 
 export class TopicWorld {
-  readonly image = new ClusterImage();
+  readonly image: ClusterImage;
   /** Ids of topics that were deleted. */
   readonly gone: TopicId[] = [];
   #made = 0;
+
+  constructor(image = new ClusterImage()) {
+    this.image = image;
+  }
 
   /** A new topic, or more partitions of one that is there. */
   set(name: string, partitions: number): TopicId {
