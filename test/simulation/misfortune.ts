@@ -248,6 +248,7 @@ export class Misfortune {
     Object.assign(world.network.weather, { latencyMs: 2, spikeChance: 0, spikeMs: 0 });
     world.clientLoss = 0;
     world.repeatedProposals = 0;
+    world.refusedAppends = 0;
     this.#storeBack();
     this.#healNetwork();
     for (const { id, running } of world.brokers) {

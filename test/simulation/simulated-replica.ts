@@ -533,6 +533,23 @@ export class SimulatedReplica {
     this.log.truncateTo(end);
   }
 
+  /** Where a batch is refused, what lies before it is taken all the same. */
+  #appendAsFollower(role: FollowerRole, records: readonly ModelRecord[], baseOffset: Offset): void {
+    const { nowMs, world } = this.#host;
+    const taken = records.slice(0, world.takenOf(records.length));
+    if (taken.length < records.length) {
+      const acceptedEndOffset = offset(baseOffset + taken.length);
+      const acceptedEpoch = taken.at(-1)?.epoch ?? noLeaderEpoch;
+      world.trace.note('refused', [this.#host.id, this.partition, acceptedEndOffset]);
+      this.#follow(role, role.state.step({ kind: 'appendRefused', acceptedEndOffset, acceptedEpoch, nowMs }), null);
+    }
+    if (taken.length === 0) return;
+    this.#append(taken, () => {
+      if (this.#role === role)
+        this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: this.log.endOffset }), null);
+    });
+  }
+
   #follow(role: FollowerRole, actions: readonly FollowerAction[], records: readonly ModelRecord[] | null): void {
     const { log } = this;
     for (const action of actions) {
@@ -555,10 +572,7 @@ export class SimulatedReplica {
           break;
         case 'append':
           assert(records !== null, 'an append answers data');
-          this.#append(records, () => {
-            if (this.#role === role)
-              this.#follow(role, role.state.step({ kind: 'appended', logEndOffset: log.endOffset }), null);
-          });
+          this.#appendAsFollower(role, records, action.baseOffset);
           break;
         case 'truncateTo':
         case 'truncateFullyAndStartAt':

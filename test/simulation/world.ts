@@ -115,10 +115,15 @@ export class World {
   clientLoss = 0;
   /** Chance of an AlterPartition to reach the controller once more, later. */
   repeatedProposals = 0;
+  /** Chance of a follower's log to refuse batches of its leader, as for a CRC that is wrong. */
+  refusedAppends = 0;
+  /** Apart from the rest, so that the schedules of worlds without refusals stay as they were. */
+  readonly #refusals: SeededRandom;
   isHealing = false;
 
   constructor(options: WorldOptions) {
     this.random = new SeededRandom(options.seed);
+    this.#refusals = new SeededRandom(options.seed + 3_000_000);
     this.#ignored = options.ignored ?? [];
     this.#invariants = [...invariants(), ...groupInvariants()].filter(({ name }) => !this.#isIgnored(name));
     this.trace = new Trace(() => this.scheduler.nowMs, options.keepsTrace ?? false);
@@ -155,11 +160,17 @@ export class World {
       this.brokers.push({ id, disk: new BrokerDisk(`directory-${i}`), running: null, isLossy: false });
       this.start(id);
     }
+    this.refusedAppends = this.#refusals.pick([0, 0, 0, 0.1]);
     this.misfortune = new Misfortune(this);
     const hasGroups = options.hasGroups ?? this.fault?.aim?.hasGroups ?? options.seed % 3 === 0;
     this.groups = hasGroups ? new SimulatedGroups(this, this.misfortune.minIsr) : null;
     this.#expireLeasesLater();
     for (let i = 0; i < 1 + this.random.below(3); i++) this.#producers.push(new SimulatedProducer(this, i + 1));
+  }
+
+  /** How many of so many records a follower's log takes before it refuses one. */
+  takenOf(records: number): number {
+    return this.#refusals.chance(this.refusedAppends) ? this.#refusals.below(records) : records;
   }
 
   // ---------------------------------------------------------------------------------------------- the store
