@@ -70,6 +70,7 @@ const followerMessage: MessageType<FollowerMessage | null> = oneOf<FollowerMessa
   detach: field(3, message({ attachId: field(1, unsigned) })),
   ack: field(4, message({ attachId: field(1, unsigned), logEndOffset: field(2, offsetType) })),
   credit: field(5, message({ bytes: field(1, unsigned) })),
+  ping: field(6, message({})),
 });
 
 type DataMessage = Extract<LeaderMessage, { kind: 'data' }>;
@@ -94,6 +95,7 @@ const plainLeaderMessage: MessageType<PlainLeaderMessage | null> = oneOf<PlainLe
       logStartOffset: field(4, offsetType),
     }),
   ),
+  pong: field(6, message({})),
 });
 
 const bytesTag = (fieldNumber: number): number => fieldNumber * 8 + bytesWire;

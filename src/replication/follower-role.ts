@@ -14,7 +14,7 @@ import { batchesOf, lastOffsetOf, partitionLeaderEpochOf } from '../records/batc
 import type { AppendsUnderWay } from './appends-under-way.ts';
 import { byteLengthOf, type FollowerSession, type FollowingReplica } from './follower-session.ts';
 import { type FollowerAction, type FollowerEvent, type FollowerOptions, FollowerState } from './follower-state.ts';
-import type { LeaderMessage } from './replication-messages.ts';
+import type { AttachedMessage } from './replication-messages.ts';
 
 /** What the role asks of its replica. */
 export interface FollowerRoleHost {
@@ -38,7 +38,7 @@ export interface FollowerRoleModules {
   readonly session: FollowerSession;
 }
 
-type Data = Extract<LeaderMessage, { kind: 'data' }>;
+type Data = Extract<AttachedMessage, { kind: 'data' }>;
 
 /** Whole batches that lie together in a message. */
 interface Chunk {
@@ -134,7 +134,7 @@ export class FollowerRole implements FollowingReplica {
     this.#step({ kind: 'streamClosed' });
   }
 
-  onLeaderMessage(message: Exclude<LeaderMessage, { kind: 'helloAnswer' }>): void {
+  onLeaderMessage(message: AttachedMessage): void {
     switch (message.kind) {
       case 'attached':
       case 'diverging':

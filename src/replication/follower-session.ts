@@ -11,13 +11,13 @@ import type { Logger } from '../env/logger.ts';
 import type { BrokerEpoch, BrokerId, Offset } from '../model/brands.ts';
 import type { Endpoint } from '../model/metadata-schema.ts';
 import type { ReplicationClient, ReplicationStream } from './replication-channel.ts';
-import type { FollowerMessage, LeaderMessage } from './replication-messages.ts';
+import type { AttachedMessage, FollowerMessage, LeaderMessage } from './replication-messages.ts';
 
 /** What the session tells a partition that follows over it. */
 export interface FollowingReplica {
   onStreamOpened(): void;
   onStreamClosed(): void;
-  onLeaderMessage(message: Exclude<LeaderMessage, { kind: 'helloAnswer' }>): void;
+  onLeaderMessage(message: AttachedMessage): void;
 }
 
 export interface FollowerSessionOptions {
@@ -55,6 +55,9 @@ export class FollowerSession {
   /** Bytes taken from the stream and not yet given back as credit. */
   #owedCredit = 0;
   #outbox: FollowerMessage[] = [];
+  /** Who waits for the pong that is on its way, and who came after its ping was sent. */
+  #answer: PromiseWithResolvers<void> | null = null;
+  #nextAnswer: PromiseWithResolvers<void> | null = null;
 
   constructor(options: FollowerSessionOptions, modules: FollowerSessionModules) {
     this.#options = options;
@@ -68,6 +71,36 @@ export class FollowerSession {
   /** It was open, partitions need it, and it is not open now. */
   get isBroken(): boolean {
     return this.#hasBroken && this.#replicas.size > 0;
+  }
+
+  /**
+   * Resolves when the leader's broker has answered what it is asked from now on, or the stream to it is gone: until then
+   * it may be dead without anybody here having heard of it. At once where there is no stream.
+   */
+  heard(): Promise<void> {
+    if (!this.#isOpen) return Promise.resolve();
+    if (this.#answer !== null) {
+      this.#nextAnswer ??= Promise.withResolvers();
+      return this.#nextAnswer.promise;
+    }
+    this.#answer = Promise.withResolvers();
+    this.#send({ kind: 'ping' });
+    return this.#answer.promise;
+  }
+
+  #onPong(): void {
+    this.#answer?.resolve();
+    this.#answer = this.#nextAnswer;
+    this.#nextAnswer = null;
+    if (this.#answer !== null) this.#send({ kind: 'ping' });
+  }
+
+  /** Nobody answers any more. */
+  #endPings(): void {
+    this.#answer?.resolve();
+    this.#nextAnswer?.resolve();
+    this.#answer = null;
+    this.#nextAnswer = null;
   }
 
   add(replica: FollowingReplica): void {
@@ -170,6 +203,7 @@ export class FollowerSession {
       this.#modules.onOpened();
       return;
     }
+    if (message.kind === 'pong') return this.#onPong();
     const replica = this.#attached.get(message.attachId);
     if (!replica) {
       // Of a session that is over: no effect, but its bytes were counted.
@@ -187,6 +221,7 @@ export class FollowerSession {
     const wasOpen = this.#isOpen;
     this.#isOpen = false;
     this.#hasBroken ||= wasOpen;
+    this.#endPings();
     if (wasOpen) for (const replica of [...this.#replicas]) replica.onStreamClosed();
     this.#connectLater();
   }
@@ -209,6 +244,7 @@ export class FollowerSession {
     this.#stream?.close();
     this.#stream = null;
     this.#isOpen = false;
+    this.#endPings();
     this.#attached.clear();
     this.#replicas.clear();
   }

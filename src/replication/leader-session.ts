@@ -116,6 +116,7 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   #onMessage(message: FollowerMessage): void {
     if (message.kind === 'hello') this.#onHello(message);
     else if (message.kind === 'credit') this.#onCredit(message.bytes);
+    else if (message.kind === 'ping') this.send({ kind: 'pong' });
     else if (this.#followerEpoch === null) this.#holdEarly(message);
     else if (message.kind === 'attach') {
       this.#detach(message.attachId);

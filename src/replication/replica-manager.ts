@@ -400,6 +400,11 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#followerSessions.get(leader)?.isBroken ?? false;
   }
 
+  /** Resolves when that broker has answered what it is asked now, where partitions here follow it (`heard`). */
+  heardFrom(leader: BrokerId): Promise<void> {
+    return this.#followerSessions.get(leader)?.heard() ?? Promise.resolve();
+  }
+
   nextAttachId(): number {
     return ++this.#lastAttachId;
   }

@@ -27,7 +27,9 @@ export type FollowerMessage =
   /** Everything before logEndOffset is in the follower's log. */
   | { readonly kind: 'ack'; readonly attachId: number; readonly logEndOffset: Offset }
   /** The leader may send `bytes` more of batches on this stream. */
-  | { readonly kind: 'credit'; readonly bytes: number };
+  | { readonly kind: 'credit'; readonly bytes: number }
+  /** Asks for a pong, which nobody sends who is dead. */
+  | { readonly kind: 'ping' };
 
 export type RejectReason =
   | 'fencedLeaderEpoch'
@@ -37,6 +39,8 @@ export type RejectReason =
   | 'offsetAhead';
 
 export type LeaderMessage =
+  /** As many as there were pings, in their order. */
+  | { readonly kind: 'pong' }
   /** Refused: this broker's metadata knows another epoch of the follower, or another cluster. */
   | { readonly kind: 'helloAnswer'; readonly isAccepted: boolean; readonly reason: string }
   | {
@@ -63,3 +67,6 @@ export type LeaderMessage =
       /** Whole batches, or nothing: then it only tells the offsets. */
       readonly batches: readonly Buffer[];
     };
+
+/** What is said about one attach request. */
+export type AttachedMessage = Exclude<LeaderMessage, { readonly kind: 'helloAnswer' | 'pong' }>;

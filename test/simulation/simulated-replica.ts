@@ -39,8 +39,8 @@ export interface ModelData {
   readonly logStartOffset: Offset;
   readonly records: readonly ModelRecord[];
 }
-export type ToFollower = Exclude<LeaderMessage, { kind: 'data' }> | ModelData;
-export type ToLeader = FollowerMessage;
+export type ToFollower = Exclude<LeaderMessage, { kind: 'data' | 'pong' }> | ModelData;
+export type ToLeader = Exclude<FollowerMessage, { kind: 'ping' }>;
 export type AttachMessage = Extract<FollowerMessage, { kind: 'attach' }>;
 
 export interface WriteRequest {

@@ -2,11 +2,12 @@
  * Metadata 0–13: brokers, topics, who leads what. KIP-516 (10: topic ids in answers, 12: in requests).
  *
  * While an election is under way the answer is held for a bounded time rather than naming a leader that is gone:
- * clients that are told a dead leader ask again only after seconds (client-expectations, failing over 2).
+ * clients that are told a dead leader ask again only after seconds (client-expectations, failing over 2). A client hears
+ * of a death as early as this broker does and asks within a millisecond, so whoever is named has answered since.
  */
 
 import type { NewTopic } from '../../controller/control-messages.ts';
-import { topicId } from '../../model/brands.ts';
+import { type BrokerId, topicId } from '../../model/brands.ts';
 import type { ClusterImage, TopicImage } from '../../model/cluster-image.ts';
 import type { Fault } from '../../model/fault.ts';
 import { topicNameProblem } from '../../model/topic-partition.ts';
@@ -21,6 +22,8 @@ type TopicAnswer = Item<MetadataResponseInput['topics']>;
 
 /** How long an answer waits for an election that is under way. */
 const electionHoldMs = 500;
+/** How long it waits for leaders to prove that they live; a busy one is named without. */
+const proofLimitMs = 20;
 const autoCreateTimeoutMs = 5000;
 const notRequested = -2147483648;
 
@@ -49,12 +52,28 @@ function isBeingElected(services: BrokerServices, topic: TopicImage): boolean {
   });
 }
 
+function topicsOf(image: ClusterImage, asked: readonly Asked[] | null): TopicImage[] {
+  if (asked === null) return [...image.topics.values()];
+  return asked.flatMap((one) => find(image, one) ?? []);
+}
+
+/** Each leader that this broker follows has answered since, or its stream has broken, or the time is up. */
+function awaitProofs(services: BrokerServices, asked: readonly Asked[] | null): Promise<void> {
+  const leaders = new Set<BrokerId>();
+  for (const { partitions } of topicsOf(services.image(), asked))
+    for (const partition of partitions) if (partition) leaders.add(partition.record.leader);
+  return new Promise((resolve) => {
+    const timer = services.timers.setTimer(proofLimitMs, resolve);
+    void Promise.all([...leaders].map((leader) => services.replicas.heardFrom(leader))).then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}
+
 async function awaitElections(services: BrokerServices, asked: readonly Asked[] | null): Promise<void> {
-  const areLed = (): boolean => {
-    const image = services.image();
-    const topics = asked === null ? [...image.topics.values()] : asked.map((one) => find(image, one));
-    return !topics.some((topic) => topic !== undefined && isBeingElected(services, topic));
-  };
+  await awaitProofs(services, asked);
+  const areLed = (): boolean => !topicsOf(services.image(), asked).some((topic) => isBeingElected(services, topic));
   await services.metadata.until(areLed, electionHoldMs);
 }
 

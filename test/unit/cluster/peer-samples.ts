@@ -220,9 +220,11 @@ export const followerMessages: readonly FollowerMessage[] = [
   { kind: 'detach', attachId: 300 },
   { kind: 'ack', attachId: 1, logEndOffset: offset(far) },
   { kind: 'credit', bytes: 1_048_576 },
+  { kind: 'ping' },
 ];
 
 export const leaderMessages: readonly LeaderMessage[] = [
+  { kind: 'pong' },
   { kind: 'helloAnswer', isAccepted: true, reason: '' },
   { kind: 'helloAnswer', isAccepted: false, reason: 'another cluster' },
   { kind: 'reject', attachId: 1, reason: 'offsetAhead', leaderEpoch: leaderEpoch(3) },

@@ -222,7 +222,7 @@ const brokerRecord = (id: BrokerId, epoch = brokerEpoch(100 + id)): object => ({
   brokerEpoch: epoch,
   incarnation: `${id}`,
   state: 'active',
-  listeners: [],
+  listeners: [{ name: 'PLAINTEXT', host: `b${id}`, port: 9092 }],
   peer: { name: 'PEER', host: `b${id}`, port: 9093 },
   rack: null,
   directories: [],
