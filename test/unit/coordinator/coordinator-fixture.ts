@@ -68,6 +68,8 @@ export class CoordinatorUnderTest {
   refusal: Fault | null = null;
   /** Whether what is appended is committed at once. */
   isCommitting = true;
+  /** Called with each answer as it leaves. */
+  onAnswer: (requestId: number, answer: GroupAnswer) => void = () => {};
   shard: GroupShard;
   coordinator: PartitionCoordinator<GroupRequest, GroupRecord, GroupAnswer>;
   readonly #answers = new Map<number, GroupAnswer>();
@@ -127,6 +129,32 @@ export class CoordinatorUnderTest {
       highWatermark: end,
       now: this.now,
     });
+  }
+
+  /** Its leader is gone; the next one has what was committed, and what else reached it. */
+  crash(logEndOffset = this.log.length): void {
+    assert.ok(logEndOffset >= this.#committed, 'what is committed is kept');
+    this.log.length = logEndOffset;
+    this.elect();
+  }
+
+  get committedEndOffset(): number {
+    return this.#committed;
+  }
+
+  get lastRequestId(): number {
+    return this.#requests;
+  }
+
+  withdraw(requestId: number): void {
+    this.#step({ kind: 'withdrawn', requestId });
+  }
+
+  /** A shard that has read the log from its start, and nothing else. */
+  replayed(): GroupShard {
+    const shard = new GroupShard(this.#modules());
+    for (const record of this.log) shard.replay(record);
+    return shard;
   }
 
   /** The request's id: its answer may have to be waited for. */
@@ -200,6 +228,7 @@ export class CoordinatorUnderTest {
   #answered(requestId: number, answer: GroupAnswer): void {
     assert.ok(!this.#answers.has(requestId), 'a request is answered once');
     this.#answers.set(requestId, answer);
+    this.onAnswer(requestId, answer);
   }
 }
 
