@@ -165,7 +165,8 @@ async function fetchOne(
     const reading = diverging ? null : replica.readForConsumer(from, room, isFirst, limits.memory);
     const read = reading instanceof Promise ? await reading : reading;
     const byteLength = read?.byteLength ?? 0;
-    const hasMore = read !== null && read.nextOffset < highWatermark;
+    // Where even one batch that must be given is not there, waiting is all there is to do.
+    const hasMore = read !== null && read.nextOffset < highWatermark && (byteLength > 0 || !isFirst);
     return {
       asked,
       replica,

@@ -17,8 +17,12 @@ interface Wanted {
 }
 
 /** Fetches partition 0, 1, … of the topic from the offsets given. */
-async function fetchFrom(under: ManagerUnderTest, { offsets, maxWaitMs = 0, minBytes = 1 }: Wanted) {
-  const answer = await new ServicesUnderTest(under).ask(fetch, fetchApi, 12, {
+async function fetchFrom(
+  under: ManagerUnderTest,
+  { offsets, maxWaitMs = 0, minBytes = 1 }: Wanted,
+  over = new ServicesUnderTest(under),
+) {
+  const answer = await over.ask(fetch, fetchApi, 12, {
     maxWaitMs,
     minBytes,
     maxBytes: 1 << 20,
@@ -104,5 +108,18 @@ describe('a fetch', () => {
       [true, true],
     );
     assert.ok(tookMs < 10_000, `${tookMs} ms`);
+  });
+
+  test('holds no memory while it waits', async () => {
+    const under = await ManagerUnderTest.start([alone]);
+    await under.replica(0).produce(batchOf(['old']), 1, 1_000);
+    const over = new ServicesUnderTest(under);
+    const { answerMemory } = over.services;
+    const answering = fetchFrom(under, { offsets: [0n], maxWaitMs: 10_000, minBytes: 1 << 19 }, over);
+    await under.time.advance(5_000);
+    assert.equal(answerMemory.usedBytes, 0);
+    const [answer] = await answerOf(under, answering);
+    assert.equal(answer[0]?.records?.length, batchOf(['old']).length);
+    assert.equal(answerMemory.usedBytes, 0);
   });
 });
