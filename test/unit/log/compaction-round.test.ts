@@ -54,19 +54,16 @@ describe('a compacted log under random use', () => {
 });
 
 describe('a round that is cut short', () => {
-  /** A kill, and so many power losses less one. */
-  const variants = 3;
-
   /** A history with something to clean, and the operations on the disk that its round takes. */
   async function prepared(seed: number): Promise<CompactedHistory> {
     const history = new CompactedHistory(new SeededRandom(seed));
     await history.open();
-    for (let step = 0; step < 40; step++) await history.append();
+    for (let step = 0; step < 30; step++) await history.append();
     await history.log.flush();
     history.highWatermark = history.log.logEndOffset;
     await history.clean(mapBytes);
     await history.time.advance(2 * deleteRetentionMs);
-    for (let step = 0; step < 25; step++) await history.append();
+    for (let step = 0; step < 15; step++) await history.append();
     await history.log.flush();
     history.highWatermark = history.log.logEndOffset;
     return history;
@@ -82,9 +79,14 @@ describe('a round that is cut short', () => {
     };
   }
 
-  test.each([1, 2])(
-    'at any operation on the disk leaves a log that gives each key its last value (seed %i)',
-    async (seed) => {
+  test.each([
+    ['a kill', 1],
+    ['a loss of power', 2],
+    ['a loss of power', 3],
+    ['a loss of power', 4],
+  ] as const)(
+    'by %s at any operation on the disk leaves a log that gives each key its last value (seed %i)',
+    async (how, seed) => {
       const past = await prepared(seed);
       const { recoveryPoint } = past.log;
       const whole = past.fork();
@@ -93,16 +95,15 @@ describe('a round that is cut short', () => {
       await whole.clean(mapBytes);
       const operations = whole.disk.operations.length - before;
       expect(operations).toBeGreaterThan(30);
-      for (let at = 1; at <= operations * variants; at++) {
+      for (let at = 1; at <= operations; at++) {
         const history = past.fork();
         await history.open('killed', recoveryPoint);
-        breakAt(history.disk, Math.ceil(at / variants), at % 2 === 0 ? 'half' : 'none');
+        breakAt(history.disk, at, at % 2 === 0 ? 'half' : 'none');
         await history.clean(mapBytes).catch(() => {});
         await history.log.release();
         history.disk.fault = () => null;
-        const isPowerLost = at % variants > 0;
-        if (isPowerLost) history.disk.losePower(() => history.random.chance(0.5));
-        await history.open(isPowerLost ? 'lossy' : 'killed', recoveryPoint);
+        if (how === 'a loss of power') history.disk.losePower(() => history.random.chance(0.5));
+        await history.open(how === 'a kill' ? 'killed' : 'lossy', recoveryPoint);
         const names = history.disk.paths().filter((path) => /\.(cleaned|swap|tmp)$/.test(path));
         expect(names, `after operation ${at}`).toEqual([]);
         await history.check();
