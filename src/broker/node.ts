@@ -336,6 +336,14 @@ class Broker implements RunningBroker {
       },
       follower.image,
     );
+    if (config.values['log.cleaner.enable'])
+      directory.startCleaning(
+        {
+          backoffMs: config.values['log.cleaner.backoff.ms'],
+          mapBytes: config.values['log.cleaner.dedupe.buffer.size'],
+        },
+        ({ topicId, partition }) => replicas.get(topicId, partition)?.highWatermark ?? null,
+      );
     isComplete = true;
     follower.onChange((entries) => {
       replicas.onMetadata(follower.image, entries);
