@@ -743,3 +743,172 @@ describe('a static member', () => {
     );
   });
 });
+
+describe('what is written', () => {
+  test('is the assignment, before anybody is told of it', () => {
+    const under = new CoordinatorUnderTest();
+    under.isCommitting = false;
+    const both = twoJoined(under);
+    const { a, b, generation } = both;
+    const follower = under.send(syncOf({ memberId: b, generation }));
+    const assignments = [{ memberId: b, assignment: assignmentOf(b) }];
+    const leader = under.send(syncOf({ memberId: a, generation, assignments }));
+    const late = under.send(syncOf({ memberId: b, generation }));
+    const all = [leader, follower, late];
+    assert.deepEqual(
+      all.map((requestId) => under.answerTo(requestId)),
+      [null, null, null],
+    );
+    const [record] = under.log;
+    assert.ok(record?.kind === 'classicGroup' && under.log.length === 1);
+    const member = {
+      instanceId: null,
+      clientId: 'app',
+      clientHost: '/10.0.0.1',
+      rebalanceTimeoutMs: 30_000,
+      sessionTimeoutMs: 10_000,
+      subscription: subscriptionTo('orders'),
+    };
+    assert.deepEqual(record.value, {
+      protocolType: 'consumer',
+      generation,
+      protocol: 'range',
+      leader: a,
+      currentStateTimestampMs: under.now.wallMs,
+      members: [
+        { ...member, memberId: a, assignment: Buffer.alloc(0) },
+        { ...member, memberId: b, assignment: assignmentOf(b) },
+      ],
+    });
+    under.commitAll();
+    assert.deepEqual(
+      all.map((requestId) => faultOf(under.answerTo(requestId))),
+      [null, null, null],
+    );
+  });
+
+  test('is nothing where the log refuses the assignment: all are told to come again, and can', () => {
+    const under = new CoordinatorUnderTest();
+    const both = twoJoined(under);
+    const { a, b, generation } = both;
+    const follower = under.send(syncOf({ memberId: b, generation }));
+    under.refusal = { code: 'NOT_ENOUGH_REPLICAS' };
+    const refused = under.ask(syncOf({ memberId: a, generation }));
+    assert.equal(faultOf(refused), 'COORDINATOR_NOT_AVAILABLE');
+    assert.equal(faultOf(under.answerTo(follower)), 'COORDINATOR_NOT_AVAILABLE');
+    assert.equal(stateOf(under), 'CompletingRebalance');
+    under.refusal = null;
+    // With what they joined with they get the answer of this generation again.
+    assert.equal(joined(under.ask(joinOf({ memberId: b }))).generation, generation);
+    assert.equal(joined(under.ask(joinOf({ memberId: a }))).members.length, 2);
+    syncBoth(under, both);
+    assert.equal(stateOf(under), 'Stable');
+  });
+
+  test('comes to nothing where its leader is gone before it was committed', () => {
+    const under = new CoordinatorUnderTest();
+    const first = twoStable(under);
+    under.ask(joinOf({ memberId: first.b }));
+    under.send(joinOf({ memberId: first.a }));
+    under.ask(joinOf({ memberId: first.b }));
+    under.isCommitting = false;
+    const sync = under.send(syncOf({ memberId: first.a, generation: 3 }));
+    under.crash(under.committedEndOffset);
+    assert.equal(faultOf(under.answerTo(sync)), 'NOT_COORDINATOR');
+    assert.equal(stateOf(under), 'Stable');
+    assert.deepEqual(under.ask(heartbeatOf({ memberId: first.b, generation: 2 })), {});
+  });
+
+  test('is that the group is empty, again and again until the log takes it', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b } = twoStable(under);
+    under.refusal = { code: 'NOT_ENOUGH_REPLICAS' };
+    assert.equal(faultOf(under.ask(leaveOf({ memberId: a }, { memberId: b }))), 'COORDINATOR_NOT_AVAILABLE');
+    assert.equal(stateOf(under), 'PreparingRebalance');
+    under.advance(5000);
+    assert.equal(stateOf(under), 'PreparingRebalance');
+    under.refusal = null;
+    under.advance(1000);
+    assert.equal(stateOf(under), 'Empty');
+    under.elect();
+    assert.equal(stateOf(under), 'Empty');
+    assert.equal(joined(under.ask(joinOf())).generation, 4);
+  });
+
+  test('of a static member that was succeeded is refused: the one before it stays', () => {
+    const under = new CoordinatorUnderTest();
+    const { memberId } = joined(under.ask(joinOf({ instanceId: 'i-1' })));
+    under.ask(syncOf({ memberId, instanceId: 'i-1' }));
+    under.refusal = { code: 'NOT_ENOUGH_REPLICAS' };
+    assert.equal(faultOf(under.ask(joinOf({ instanceId: 'i-1' }))), 'COORDINATOR_NOT_AVAILABLE');
+    under.refusal = null;
+    assert.deepEqual(under.ask(heartbeatOf({ memberId, instanceId: 'i-1' })), {});
+    const again = joined(under.ask(joinOf({ instanceId: 'i-1' })));
+    assert.equal(faultOf(under.ask(heartbeatOf({ memberId, instanceId: 'i-1' }))), 'FENCED_INSTANCE_ID');
+    assert.deepEqual(under.ask(heartbeatOf({ memberId: again.memberId, instanceId: 'i-1' })), {});
+  });
+});
+
+describe('a group that is loaded', () => {
+  test('is Stable with its members, and their sessions start anew', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b, generation } = twoStable(under);
+    const before = described(under);
+    under.advance(9000);
+    under.elect();
+    assert.deepEqual(described(under), before);
+    under.advance(9900);
+    for (const memberId of [a, b]) assert.deepEqual(under.ask(heartbeatOf({ memberId, generation })), {});
+    const synced = under.ask(syncOf({ memberId: b, generation }));
+    assert.ok('assignment' in synced);
+    assert.deepEqual(synced.assignment, assignmentOf(b));
+    under.advance(10_000);
+    assert.equal(stateOf(under), 'Empty');
+  });
+
+  test('is that of its last record', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b } = twoStable(under);
+    const leaving = under.send(joinOf({ memberId: a }));
+    under.ask(leaveOf({ memberId: b }));
+    assert.equal(joined(under.answerTo(leaving)).generation, 3);
+    under.ask(syncOf({ memberId: a, generation: 3 }));
+    under.elect();
+    assert.deepEqual(
+      described(under)?.members.map(({ memberId }) => memberId),
+      [a],
+    );
+    assert.equal(faultOf(under.ask(heartbeatOf({ memberId: a, generation: 2 }))), 'ILLEGAL_GENERATION');
+    // Its members can go on to the next generation.
+    assert.equal(joined(under.ask(joinOf({ memberId: a }))).generation, 4);
+  });
+
+  test('knows of its members what is written: who supports more than that tells it when it joins again', () => {
+    const under = new CoordinatorUnderTest();
+    const protocols = ['range', 'sticky'].map((name) => ({ name, metadata: subscriptionTo('orders') }));
+    const { b } = twoStable(under, { protocols });
+    under.elect();
+    const again = under.send(joinOf({ memberId: b, protocols }));
+    assert.equal(under.answerTo(again), null);
+    assert.equal(stateOf(under), 'PreparingRebalance');
+  });
+
+  test('reads records of old versions: no rebalance timeout, no time of the state', () => {
+    const under = new CoordinatorUnderTest();
+    twoStable(under, { rebalanceTimeoutMs: 1000, sessionTimeoutMs: 20_000 });
+    under.log = under.log.map((record) => {
+      if (record.kind !== 'classicGroup' || record.value === null) return record;
+      const members = record.value.members.map((member) => ({ ...member, rebalanceTimeoutMs: -1 }));
+      return { ...record, value: { ...record.value, currentStateTimestampMs: -1, members } };
+    });
+    under.elect();
+    const third = join(under, { rebalanceTimeoutMs: 1000 });
+    under.advance(19_000);
+    for (const { memberId } of described(under)?.members.slice(0, 2) ?? [])
+      under.ask(heartbeatOf({ memberId, generation: 2 }));
+    under.advance(900);
+    assert.equal(third.answer(), null);
+    under.advance(100);
+    assert.equal(third.answer()?.generation, 3);
+  });
+});
