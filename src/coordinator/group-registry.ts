@@ -148,8 +148,11 @@ export class GroupRegistry {
     if (next !== null) {
       this.#groups.set(groupId, next);
       if (next.type === 'consumer') this.#moved.add(groupId);
-    } else if (this.offsets.has(groupId)) this.addClassic(groupId);
-    else this.#groups.delete(groupId);
+    } else if (this.offsets.has(groupId)) {
+      this.addClassic(groupId);
+      // The record that gives it members may be the next one.
+      if (group.type === 'consumer' && this.#isServing) this.#moved.add(groupId);
+    } else this.#groups.delete(groupId);
   }
 
   #takeArriving(groupId: string): AnyGroup | null {

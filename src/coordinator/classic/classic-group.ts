@@ -283,13 +283,14 @@ export class ClassicGroup implements Group {
 
   onLoaded(now: Now): void {
     for (const member of this.#members.all()) this.#armSession(member, now);
-    if (this.#members.size > this.#modules.options.maxSize) this.#prepareRebalance(now);
+    // Without a leader it was of the other protocol until now: nobody has shared out what its members are to read.
+    const isUnled = this.#state.kind === 'stable' && this.#leader === null;
+    if (isUnled || this.#members.size > this.#modules.options.maxSize) this.#prepareRebalance(now);
   }
 
   /** A group of the other protocol has become this one: its members have yet to be told (KIP-848, downgrade). */
   onDowngraded(now: Now): GroupStep {
     this.onLoaded(now);
-    if (this.#state.kind === 'stable') this.#prepareRebalance(now);
     return this.#takeStep();
   }
 

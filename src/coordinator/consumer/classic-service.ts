@@ -73,12 +73,11 @@ export class ClassicService {
 
     const { classicMemberMetadata: coming } = value;
     if (replaces !== null && mayDowngrade(core.state, [replaces], coming, core.modules.options)) {
-      const { target } = changed;
       const { consumerProtocol } = core.modules;
-      const successor = { memberId, value, target };
+      const successor = { memberId, value, assigned: changed.target };
       const { records, group } = downgradeRecords(core.context(now), [replaces], successor, consumerProtocol);
-      const { generation, protocol: chosen, leader } = group;
-      return core.answered(requestId, records, { ...answer, generation, protocol: chosen, leader: leader ?? '' });
+      const { generation, protocol: chosen } = group;
+      return core.answered(requestId, records, { ...answer, generation, protocol: chosen });
     }
     core.cancelDeadline(purposes.classicJoin, memberId);
     core.cancelDeadline(purposes.rebalance, memberId);

@@ -26,7 +26,7 @@ import {
   memberStates,
   type TopicPartitions,
 } from '../group-records.ts';
-import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf } from './assignment.ts';
+import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
 import { epochRecord, type GroupContext, groupTombstones, targetRecord } from './group-change.ts';
 import { metadataHash } from './metadata-hash.ts';
@@ -164,9 +164,14 @@ function haveOneInCommon([first, ...others]: readonly ClassicMemberMetadata['sup
 export interface Successor {
   readonly memberId: string;
   readonly value: ConsumerMemberValue;
-  readonly target: Assignment;
+  /** What it is to have, or may still have. */
+  readonly assigned: Assignment;
 }
 
+/**
+ * Each member keeps what it may still read, not what it was going to: the next to move the group back counts on that. They
+ * share it out anew at once, and, since the group has no leader, under another coordinator too that finds it so.
+ */
 export function downgradeRecords(
   context: GroupContext,
   leaving: readonly string[],
@@ -176,7 +181,10 @@ export function downgradeRecords(
   const { groupId, state, image } = context;
   const staying: Successor[] = [];
   for (const [memberId, value] of state.members)
-    if (!leaving.includes(memberId)) staying.push({ memberId, value, target: state.targetOf(memberId) });
+    if (!leaving.includes(memberId)) {
+      const { assigned, pendingRevocation } = state.currentOf(memberId);
+      staying.push({ memberId, value, assigned: union(assigned, pendingRevocation) });
+    }
   if (successor !== null) staying.push(successor);
 
   const protocols = staying.map(({ value }) => value.classicMemberMetadata?.supportedProtocols ?? []);
@@ -185,9 +193,9 @@ export function downgradeRecords(
     protocolType: 'consumer',
     generation: state.groupEpoch,
     protocol,
-    leader: staying[0]?.memberId ?? null,
+    leader: null,
     currentStateTimestampMs: context.now.wallMs,
-    members: staying.map(({ memberId, value, target }) => {
+    members: staying.map(({ memberId, value, assigned }) => {
       const { sessionTimeoutMs, supportedProtocols } = value.classicMemberMetadata ?? noProtocols;
       const subscription = supportedProtocols.find(({ name }) => name === protocol)?.metadata ?? Buffer.alloc(0);
       return {
@@ -198,7 +206,7 @@ export function downgradeRecords(
         rebalanceTimeoutMs: value.rebalanceTimeoutMs,
         sessionTimeoutMs,
         subscription,
-        assignment: assignmentBytes(target, subscription, image, consumerProtocol),
+        assignment: assignmentBytes(assigned, subscription, image, consumerProtocol),
       };
     }),
   };

@@ -356,6 +356,7 @@ describe('a group of the new protocol', () => {
   test('is classic again when its last new member leaves, and its members rebalance', () => {
     const world = Migration.mixed();
     const { under, a, b } = world;
+    under.tick();
     under.ask(commitOf({ memberId: a, generationOrMemberEpoch: 3 }));
     expect(world.heartbeat({ memberId: 'c', memberEpoch: -1 })).toMatchObject({ memberEpoch: -1 });
     under.tick();
@@ -383,11 +384,24 @@ describe('a group of the new protocol', () => {
         .sort(),
     ).toEqual([a, b].sort());
     under.elect();
-    expect(described(under)).toMatchObject({ state: 'Stable', protocol: 'range', protocolType: 'consumer' });
+    expect(described(under)).toMatchObject({ state: 'PreparingRebalance', protocolType: 'consumer' });
     expect(described(under)?.members.map(({ assignment: bytes }) => jsonProtocol.decodeAssignment(bytes))).toEqual([
       { version: 1, assignedPartitions: [{ topic: 'orders', partitions: expect.any(Array) }], userData: null },
       { version: 1, assignedPartitions: [{ topic: 'orders', partitions: expect.any(Array) }], userData: null },
     ]);
+    for (const memberId of [a, b])
+      expect(faultOf(under.ask(heartbeatOf({ memberId, generation: 3 })))).toBe('REBALANCE_IN_PROGRESS');
+  });
+
+  test('moved back and forth in one rebalance gives nobody what another may still read', () => {
+    const world = Migration.classic();
+    const { under, a, b } = world;
+    world.joinNew('c');
+    world.heartbeat({ memberId: 'c', memberEpoch: -1 });
+    expect(described(under)?.state).toBe('Stable');
+    // Neither has joined again, so each of them still reads its two partitions.
+    expect(world.joinNew('d').assignment).toEqual([]);
+    expect([...world.partitionsOf(a), ...world.partitionsOf(b)].sort()).toEqual([0, 1, 2, 3]);
   });
 
   test('stays what it is where it may not go back, or where no classic member is left', () => {
