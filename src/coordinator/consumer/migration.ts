@@ -29,9 +29,14 @@ import {
 import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
 import { epochRecord, type GroupContext, groupTombstones, targetRecord } from './group-change.ts';
-import { metadataHash } from './metadata-hash.ts';
 
 // -- classic → consumer
+
+/**
+ * What the members of a classic group read was shared out by one of them, and may leave partitions out that came since or
+ * that somebody else read who is gone. So their first target is computed anew even where nobody came but a successor.
+ */
+const noMetadataYet = 0n;
 
 /** The group as one of the new protocol, without the tombstone of what it was; or why it cannot be that. */
 export function upgradeRecords(group: ClassicGroup, modules: GroupModules): ConsumerGroupRecord[] | Fault {
@@ -46,14 +51,12 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
   const values: ConsumerGroupRecord[] = [];
   const targets: ConsumerGroupRecord[] = [];
   const currents: ConsumerGroupRecord[] = [];
-  const topics = new Set<string>();
   const taken = new Map<TopicId, Set<number>>();
   for (const member of group.members()) {
     const { memberId } = member;
     const moved = movedMember(member, group.protocol, modules);
     if (typeof moved === 'string') return refused(moved);
     const assigned = withoutTaken(moved.assigned, taken);
-    for (const topic of moved.value.subscribedTopicNames) topics.add(topic);
     values.push({ kind: 'consumerGroupMember', groupId, memberId, value: moved.value });
     targets.push(targetRecord(groupId, memberId, assigned));
     currents.push({
@@ -71,7 +74,7 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
   }
   return [
     ...values,
-    epochRecord(groupId, generation, metadataHash(topics, modules.image())),
+    epochRecord(groupId, generation, noMetadataYet),
     ...targets,
     {
       kind: 'consumerGroupTargetAssignmentMetadata',

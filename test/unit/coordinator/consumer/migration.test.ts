@@ -182,6 +182,17 @@ describe('a classic group that a member of the new protocol joins', () => {
     expect(faultOf(world.under.answerTo(waiting))).toBe('REBALANCE_IN_PROGRESS');
   });
 
+  test('is shared out anew where nobody came but the successor of a static member', () => {
+    const world = new Migration();
+    const { under } = world;
+    const protocols = [{ name: 'range', metadata: subscription([]) }];
+    const { memberId, generation } = joined(under.ask(joinOf({ protocols, instanceId: 'i' })));
+    const assignments = [{ memberId, assignment: assignment(0, 1) }];
+    under.ask(syncOf({ memberId, instanceId: 'i', generation, assignments }));
+    world.joinNew('c', { instanceId: 'i' });
+    expect(world.partitionsOf('c')).toEqual([0, 1, 2, 3]);
+  });
+
   test('goes on under another coordinator', () => {
     const world = Migration.mixed();
     const before = world.describe();
