@@ -57,7 +57,7 @@ export interface Invariant {
   onGroupHandling?(world: World, ask: GroupAsk, coordinator: SimulatedCoordinator): void;
   /** The coordinator lets the answer go, whether or not it arrives. */
   onGroupAnswered?(world: World, ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void;
-  /** A member of the new protocol has learnt what it is to read. */
+  /** A member has learnt what it is to read. */
   onPartitionsHeld?(world: World, member: GroupMember, partitions: readonly number[]): void;
   onGroupRecordCommitted?(world: World, record: GroupRecord): void;
   atEnd?(world: World): void;

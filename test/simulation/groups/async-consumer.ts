@@ -47,7 +47,7 @@ export class AsyncConsumer implements GroupMember {
     this.instanceId = instanceId;
     this.process = groups.newClient();
     this.#connection = new GroupConnection(groups, this.process, name, plan.groupId);
-    this.#positions = new ReadPositions(groups);
+    this.#positions = new ReadPositions(groups, plan.groupId);
     this.#heartbeat();
     this.#pollLater();
   }
@@ -245,7 +245,7 @@ export class AsyncConsumer implements GroupMember {
   }
 
   #commit(snapshot: Snapshot): void {
-    const request = this.#positions.commitOf(this.groupId, snapshot);
+    const request = this.#positions.commitOf(snapshot);
     if (request === null) return;
     this.#connection.ask(request, 1_000, (answer) => {
       if (answer !== null && !isRefused(answer)) this.committedMs = this.#groups.world.scheduler.nowMs;

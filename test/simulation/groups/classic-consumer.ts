@@ -2,6 +2,7 @@
  * A consumer of the classic protocol, eager: it joins, the leader shares out the partitions, it syncs, reads on from what
  * was committed, commits, now and then late, and gives everything up when it has to join again.
  */
+import type { ConsumerAssignment } from '../../../src/coordinator/group-modules.ts';
 import { isRefused, type JoinGroupAnswer } from '../../../src/coordinator/group-requests.ts';
 import type { Fault } from '../../../src/model/fault.ts';
 import type { SimulatedProcess } from '../simulated-process.ts';
@@ -26,6 +27,10 @@ export class ClassicConsumer implements GroupMember {
   #memberId = '';
   #generation = -1;
   #isStable = false;
+  /** Partitions of its generation. */
+  #told: ReadonlySet<number> = new Set();
+  /** As leader: how many partitions it, or who led before under its instance id, shared out; -1 where it leads nobody. */
+  #sharedOut = -1;
   /** Counts the times it began to join: what was begun before is over then. */
   #joins = 0;
   #committedMs = -1;
@@ -39,7 +44,7 @@ export class ClassicConsumer implements GroupMember {
     this.instanceId = instanceId;
     this.process = groups.newClient();
     this.#connection = new GroupConnection(groups, this.process, name, plan.groupId);
-    this.#positions = new ReadPositions(groups);
+    this.#positions = new ReadPositions(groups, plan.groupId);
     this.#join();
     this.#pollLater();
   }
@@ -47,9 +52,9 @@ export class ClassicConsumer implements GroupMember {
   get memberId(): string {
     return this.#memberId;
   }
-  /** Its generations are looked at where they are told. */
-  holds(): boolean {
-    return false;
+  /** From when it was told until it joins again. */
+  holds(partition: number): boolean {
+    return !this.process.isDead && this.#told.has(partition);
   }
   get stableIn(): number | null {
     return this.#isStable ? this.#generation : null;
@@ -75,6 +80,7 @@ export class ClassicConsumer implements GroupMember {
   #giveUp(): void {
     this.#isStable = false;
     this.#joins++;
+    this.#told = new Set();
     this.#positions.clear();
   }
 
@@ -144,8 +150,11 @@ export class ClassicConsumer implements GroupMember {
   #onJoined(answer: JoinGroupAnswer): void {
     this.#memberId = answer.memberId;
     this.#generation = answer.generation;
-    const isLeader = answer.leader === answer.memberId && !answer.skipAssignment;
-    this.#sync(isLeader ? this.#assignmentsOf(answer.members) : []);
+    const isLeader = answer.leader === answer.memberId;
+    const sharesOut = isLeader && !answer.skipAssignment;
+    if (sharesOut) this.#groups.sharedOut.set(`${this.groupId} ${this.#generation}`, this.#groups.workPartitions);
+    this.#sharedOut = isLeader ? (this.#groups.sharedOut.get(`${this.groupId} ${this.#generation}`) ?? 0) : -1;
+    this.#sync(sharesOut ? this.#assignmentsOf(answer.members) : []);
   }
 
   /** Any two leaders share out alike but for where they begin. */
@@ -182,12 +191,18 @@ export class ClassicConsumer implements GroupMember {
           if (this.#groups.world.random.chance(0.5)) this.#sync(assignments);
           else this.#joinSoon();
         } else if (isRefused(answer)) this.#joinAfter(answer.fault);
-        else this.#fetchOffsets(plainConsumerProtocol.decodeAssignment(answer.assignment)?.assignedPartitions ?? []);
+        else this.#onAssigned(plainConsumerProtocol.decodeAssignment(answer.assignment)?.assignedPartitions ?? []);
       },
     );
   }
 
-  #fetchOffsets(assigned: readonly { readonly topic: string; readonly partitions: readonly number[] }[]): void {
+  #onAssigned(assigned: ConsumerAssignment['assignedPartitions']): void {
+    this.#told = new Set(assigned.flatMap(({ partitions }) => partitions));
+    this.#groups.world.onPartitionsHeld(this, [...this.#told]);
+    this.#fetchOffsets(assigned);
+  }
+
+  #fetchOffsets(assigned: ConsumerAssignment['assignedPartitions']): void {
     const joins = this.#joins;
     const { groupId } = this.#plan;
     this.#connection.ask(
@@ -245,6 +260,8 @@ export class ClassicConsumer implements GroupMember {
 
   #pollLater(): void {
     this.process.after(this.#plan.pollMs * this.#groups.world.random.between(0.5, 1.5), () => {
+      // The leader alone looks at the topic: the others are told to join again.
+      if (this.#isStable && this.#sharedOut >= 0 && this.#sharedOut < this.#groups.workPartitions) this.#join();
       if (this.#isStable) {
         const { random } = this.#groups.world;
         this.#positions.poll();
@@ -268,7 +285,7 @@ export class ClassicConsumer implements GroupMember {
   }
 
   #commit(snapshot: Snapshot): void {
-    const request = this.#positions.commitOf(this.#plan.groupId, snapshot);
+    const request = this.#positions.commitOf(snapshot);
     if (request === null) return;
     const joins = this.#joins;
     this.#connection.ask(request, 1_000, (answer) => {

@@ -19,8 +19,6 @@ export class CommittedGroup {
   readonly consumerMembers = new Map<string, ConsumerMemberValue>();
   readonly currentAssignments = new Map<string, CurrentAssignmentValue>();
   consumerGroupEpoch = -1;
-  /** When it lost its last member, on the wall clock of whoever wrote so; 0 where it never had one. */
-  emptySinceMs = 0;
   /** How often it has been deleted: then generations begin anew. */
   deletions = 0;
 
@@ -61,7 +59,6 @@ export class CommittedGroups {
       case 'classicGroup':
         group.classic = record.value;
         if (record.value === null) group.deletions++;
-        else if (record.value.members.length === 0) group.emptySinceMs = record.value.currentStateTimestampMs;
         break;
       case 'consumerGroupMetadata':
         group.consumerGroupEpoch = record.value?.epoch ?? -1;

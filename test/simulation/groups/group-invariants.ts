@@ -180,16 +180,14 @@ class OldMembersCommitNothing implements Invariant {
     const { request } = ask;
     if (request.kind !== 'offsetCommit' || request.generationOrMemberEpoch < 0) return;
     const { groupId, generationOrMemberEpoch: named, memberId } = request;
-    const { classic, consumerGroupEpoch, currentAssignments, consumerMembers } = committedOf(world).group(groupId);
+    const { classic, consumerGroupEpoch, currentAssignments } = committedOf(world).group(groupId);
     if (classic !== null && consumerGroupEpoch < 0) {
       const isMember = classic.members.some((member) => member.memberId === memberId);
       if (named < classic.generation || (named === classic.generation && !isMember))
         this.#mustRefuse.set(ask, `generation ${classic.generation} of ${groupId} is committed`);
     } else if (consumerGroupEpoch >= 0) {
       const memberEpoch = currentAssignments.get(memberId)?.memberEpoch ?? -1;
-      const isClassic = Boolean(consumerMembers.get(memberId)?.classicMemberMetadata);
-      if (named < memberEpoch && !isClassic)
-        this.#mustRefuse.set(ask, `epoch ${memberEpoch} of ${memberId} is committed`);
+      if (named < memberEpoch) this.#mustRefuse.set(ask, `epoch ${memberEpoch} of ${memberId} is committed`);
     }
   }
 
@@ -215,7 +213,8 @@ class OffsetsOfMembersStay implements Invariant {
     // Where wall clocks jump, so does what they say of the age of an offset.
     if (world.brokers.some(({ disk }) => disk.hasMovedClock)) return;
     const value = committed.offsets.get(offsetKey(groupId, topic, partition));
-    const sinceMs = Math.max(value?.commitTimestampMs ?? 0, group.emptySinceMs);
+    // Of the new protocol nothing is written of when a group became empty; then the commit alone counts.
+    const sinceMs = Math.max(value?.commitTimestampMs ?? 0, group.classic?.currentStateTimestampMs ?? 0);
     const ageMs = world.wallMs - sinceMs;
     if (value !== undefined && ageMs < offsetsRetentionMs)
       fail(this, `the offset of ${topic} ${partition} of ${groupId} is deleted ${ageMs} ms after it was in use`);

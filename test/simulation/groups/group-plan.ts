@@ -26,7 +26,7 @@ export interface GroupMember {
   readonly partitions: readonly number[];
   /** When a commit of it was last accepted; -1 for never. */
   readonly committedMs: number;
-  /** Of the new protocol: that it was told this partition, and has not given it back. */
+  /** That it was told this partition, and has not given it back. */
   holds(partition: number): boolean;
   /** It says goodbye and ends. */
   leave(): void;

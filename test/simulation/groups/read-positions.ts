@@ -12,16 +12,20 @@ export interface Snapshot {
   readonly generationOrMemberEpoch: number;
   readonly memberId: string;
   readonly instanceId: string | null;
+  /** How often the group had been deleted. */
+  readonly deletions: number;
 }
 
 export class ReadPositions {
   readonly #groups: SimulatedGroups;
+  readonly #groupId: string;
   readonly #positions = new Map<number, number>();
   /** By partition: the highest position that was sent. */
   readonly #sent = new Map<number, number>();
 
-  constructor(groups: SimulatedGroups) {
+  constructor(groups: SimulatedGroups, groupId: string) {
     this.#groups = groups;
+    this.#groupId = groupId;
   }
 
   get partitions(): readonly number[] {
@@ -49,12 +53,19 @@ export class ReadPositions {
       if (random.chance(0.7)) this.#positions.set(partition, position + 1 + random.below(10));
   }
 
-  snapshot(of: Omit<Snapshot, 'positions'>): Snapshot {
-    return { ...of, positions: new Map(this.#positions) };
+  snapshot(of: Omit<Snapshot, 'positions' | 'deletions'>): Snapshot {
+    return { ...of, positions: new Map(this.#positions), deletions: this.#deletions };
+  }
+
+  get #deletions(): number {
+    return this.#groups.committed.group(this.#groupId).deletions;
   }
 
   /** Null where there is nothing in it that was not sent before. */
-  commitOf(groupId: string, { positions, ...who }: Snapshot): OffsetCommitRequest | null {
+  commitOf({ positions, deletions, ...who }: Snapshot): OffsetCommitRequest | null {
+    const groupId = this.#groupId;
+    // Generations and epochs begin anew with the next group of that name: nobody could tell an old one from a new one.
+    if (deletions !== this.#deletions) return null;
     const partitions = [];
     for (const [partition, position] of positions) {
       if (position <= (this.#sent.get(partition) ?? -1)) continue;

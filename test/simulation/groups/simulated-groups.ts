@@ -7,7 +7,7 @@ import { DeadlineQueue } from '../../../src/coordinator/deadline-queue.ts';
 import { defaultGroupOptions, type GroupOptions } from '../../../src/coordinator/group-options.ts';
 import type { GroupRecord } from '../../../src/coordinator/group-records.ts';
 import { GroupShard } from '../../../src/coordinator/group-shard.ts';
-import { noBroker, type TopicId } from '../../../src/model/brands.ts';
+import { noBroker, revision, type TopicId } from '../../../src/model/brands.ts';
 import type { ClusterImage } from '../../../src/model/cluster-image.ts';
 import { partitionKey } from '../../../src/model/topic-partition.ts';
 import type { BrokerProcess } from '../broker-process.ts';
@@ -21,7 +21,7 @@ import { plainConsumerProtocol } from './plain-consumer-protocol.ts';
 import { assertEqualToReplay } from './replay-comparison.ts';
 import type { SimulatedCoordinator, SimulatedShard } from './simulated-coordinator.ts';
 import { StandaloneCommitter, StandaloneReader } from './standalone-client.ts';
-import { imageOfWork } from './work-topic.ts';
+import { entriesOfWork, imageOfWork, workTopic } from './work-topic.ts';
 
 const offsetsTopic = '__consumer_offsets';
 
@@ -33,13 +33,16 @@ interface Seat {
   /** Paused, crashed or gone: no more strikes until it is over. */
   isStruck: boolean;
 }
-type Strike = 'pause' | 'crash' | 'leave' | 'replace';
+type Strike = 'pause' | 'crash' | 'leave' | 'replace' | 'growTopic';
 
 export class SimulatedGroups {
   readonly world: World;
   readonly committed = new CommittedGroups();
   readonly plans: readonly GroupPlan[];
-  readonly workPartitions: number;
+  /** By group and generation: how many partitions its leader knew of. */
+  readonly sharedOut = new Map<string, number>();
+  /** They only become more. */
+  workPartitions: number;
   readonly commitTimeoutMs: number;
   readonly initialRebalanceDelayMs: number;
   readonly offsetsRetentionMs: number;
@@ -88,7 +91,7 @@ export class SimulatedGroups {
     this.#image = imageOfWork(this.workPartitions);
     this.plans = Array.from({ length: random.pick([1, 1, 2]) }, (_, i) => this.#drawPlan(i));
     const share = random.between(0.3, 1);
-    this.#strikes = (['pause', 'crash', 'leave', 'replace'] as const).filter(() => random.chance(share));
+    this.#strikes = (['pause', 'crash', 'leave', 'replace', 'growTopic'] as const).filter(() => random.chance(share));
     this.#strikeEveryMs = random.pick([200, 700, 2_000]);
     world.scheduler.after(500, () => this.#createTopic());
     for (const plan of this.plans)
@@ -111,7 +114,7 @@ export class SimulatedGroups {
     const sessionTimeoutMs = random.pick([300, 1_000, 2_000]);
     return {
       groupId: `group-${number}`,
-      protocol: random.pick(['classic', 'consumer']),
+      protocol: random.pick(['classic', 'consumer', 'both']),
       members: random.pick([1, 2, 2, 3]),
       isStatic: random.chance(0.3),
       sessionTimeoutMs,
@@ -262,6 +265,10 @@ export class SimulatedGroups {
           this.#seatMember(seat);
         });
         break;
+      case 'growTopic':
+        seat.isStruck = false;
+        this.#growTopic();
+        break;
       case 'replace': {
         // The one before is not dead but stands still, and goes on later beside its successor.
         member.process.pause();
@@ -271,6 +278,21 @@ export class SimulatedGroups {
         break;
       }
     }
+  }
+
+  /** Coordinators hear of it one by one; one that loads meanwhile must find it out by itself. */
+  #growTopic(): void {
+    const { random, scheduler, brokers } = this.world;
+    if (this.workPartitions >= 6) return;
+    this.workPartitions++;
+    const at = revision(this.#image.revision + 1);
+    this.#image.apply(at, entriesOfWork(this.workPartitions, at));
+    for (const { id } of brokers)
+      scheduler.after(random.next() * 100, () => {
+        const running = this.world.processOf(id);
+        for (const coordinator of running?.coordinators.values() ?? [])
+          running?.process.run(() => coordinator.onTopicsChanged({ changed: [workTopic], deleted: [] }));
+      });
   }
 
   // ---------------------------------------------------------------------------------------------- after healing

@@ -21,7 +21,7 @@ export class StandaloneCommitter {
     this.#groups = groups;
     this.#process = groups.newClient();
     this.#connection = new GroupConnection(groups, this.#process, `committer of ${groupId}`, groupId);
-    this.#positions = new ReadPositions(groups);
+    this.#positions = new ReadPositions(groups, groupId);
     this.#everyMs = groups.world.random.pick([50, 200, 2_000]);
     for (let partition = 0; partition < groups.workPartitions; partition++) this.#positions.begin(partition, -1);
     this.#commitLater();
@@ -31,7 +31,7 @@ export class StandaloneCommitter {
     this.#process.after(this.#groups.world.random.next() * 2 * this.#everyMs, () => {
       this.#positions.poll();
       const who = { generationOrMemberEpoch: -1, memberId: '', instanceId: null };
-      const request = this.#positions.commitOf(this.groupId, this.#positions.snapshot(who));
+      const request = this.#positions.commitOf(this.#positions.snapshot(who));
       if (request === null) return this.#commitLater();
       this.#connection.ask(request, 500, (answer) => {
         if (answer !== null && !isRefused(answer)) this.committedMs = this.#groups.world.scheduler.nowMs;
