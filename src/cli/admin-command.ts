@@ -1,4 +1,7 @@
 /** What do the commands that administer a cluster have in common: a client for as long as they run, a result per name. */
+import { nodeClock } from '../env/node/clock.ts';
+import { nodeTimers } from '../env/node/timers.ts';
+import type { GroupModules } from './client/group-client.ts';
 import { errorName, KafkaClient } from './client/kafka-client.ts';
 import { CliError } from './exit-code.ts';
 import { printJson, printLine } from './output.ts';
@@ -21,6 +24,9 @@ export async function withClient<Result>(
     await client.close();
   }
 }
+
+/** A client with the real time, for what has to ask again after a moment. */
+export const withRealTime = (client: KafkaClient): GroupModules => ({ client, clock: nodeClock, timers: nodeTimers });
 
 export interface Outcome {
   readonly name: string;

@@ -3,9 +3,8 @@
  * moment while it is elsewhere or still reading what it coordinates.
  */
 import * as kafka from '@platformatic/kafka';
+import type { Clock, Timers } from '../../env/clock.ts';
 import { formatAddress } from '../../env/network.ts';
-import { nodeClock } from '../../env/node/clock.ts';
-import { nodeTimers } from '../../env/node/timers.ts';
 import { CliError } from '../exit-code.ts';
 import { type BrokerNode, errorName, type KafkaClient, reasonOf } from './kafka-client.ts';
 import { type NamedPartition, perTopic } from './named-partition.ts';
@@ -81,12 +80,22 @@ const retryMs = 100;
 /** A cluster that was just started has coordinators only once the topic of the offsets is there. */
 const patienceMs = 20_000;
 
+export interface GroupModules {
+  readonly client: Pick<KafkaClient, 'metadata' | 'request' | 'requestAny' | 'learnNode'>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
 export class GroupClient {
-  readonly #client: KafkaClient;
+  readonly #client: GroupModules['client'];
+  readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #coordinators = new Map<string, BrokerNode>();
 
-  constructor(client: KafkaClient) {
+  constructor({ client, clock, timers }: GroupModules) {
     this.#client = client;
+    this.#clock = clock;
+    this.#timers = timers;
   }
 
   /** Of every broker, by name. Brokers that did not answer are in `silent`, with the reason. */
@@ -299,7 +308,7 @@ export class GroupClient {
     errorsOf: (answer: Answer) => readonly number[],
     onFailed: () => void = () => {},
   ): Promise<Answer> {
-    const giveUpMs = nodeClock.monotonicMs() + patienceMs;
+    const giveUpMs = this.#clock.monotonicMs() + patienceMs;
     for (;;) {
       let reason: string;
       try {
@@ -312,8 +321,8 @@ export class GroupClient {
         reason = reasonOf(error);
       }
       onFailed();
-      if (nodeClock.monotonicMs() > giveUpMs) throw new CliError(`${what}: ${reason}`);
-      await new Promise<void>((resolve) => nodeTimers.setTimer(retryMs, resolve));
+      if (this.#clock.monotonicMs() > giveUpMs) throw new CliError(`${what}: ${reason}`);
+      await new Promise<void>((resolve) => this.#timers.setTimer(retryMs, resolve));
     }
   }
 }

@@ -3,7 +3,7 @@
  * where leadership moves meanwhile.
  */
 import * as kafka from '@platformatic/kafka';
-import { nodeTimers } from '../../env/node/timers.ts';
+import type { Timers } from '../../env/clock.ts';
 import { CliError } from '../exit-code.ts';
 import { errorName, type KafkaClient, reasonOf } from './kafka-client.ts';
 import { type NamedPartition, partitionName, perTopic } from './named-partition.ts';
@@ -21,9 +21,14 @@ const unknownTopic = 3;
 const retryMs = 100;
 const maxTries = 50;
 
+export interface OffsetModules {
+  readonly client: Pick<KafkaClient, 'metadata' | 'request'>;
+  readonly timers: Timers;
+}
+
 /** By the name of the partition; `timestamp` is `logStart`, `logEnd` or milliseconds since 1970. */
 export async function listOffsets(
-  client: KafkaClient,
+  { client, timers }: OffsetModules,
   partitions: readonly NamedPartition[],
   timestamp: bigint,
 ): Promise<ReadonlyMap<string, OffsetFound>> {
@@ -31,7 +36,7 @@ export async function listOffsets(
   const say = (one: NamedPartition, what: OffsetFound): unknown => found.set(partitionName(one), what);
   let open = partitions;
   for (let tries = 0; open.length > 0 && tries < maxTries; tries += 1) {
-    if (tries > 0) await new Promise<void>((resolve) => nodeTimers.setTimer(retryMs, resolve));
+    if (tries > 0) await new Promise<void>((resolve) => timers.setTimer(retryMs, resolve));
     const { topics } = await client.metadata([...new Set(open.map(({ topic }) => topic))]);
     const again: NamedPartition[] = [];
     const perLeader = new Map<number, NamedPartition[]>();
@@ -77,11 +82,11 @@ export async function listOffsets(
 
 /** The same where every partition must have an answer; throws what is wrong with the first that has none. */
 export async function listKnownOffsets(
-  client: KafkaClient,
+  modules: OffsetModules,
   partitions: readonly NamedPartition[],
   timestamp: bigint,
 ): Promise<ReadonlyMap<string, bigint>> {
-  const found = await listOffsets(client, partitions, timestamp);
+  const found = await listOffsets(modules, partitions, timestamp);
   return new Map(
     partitions.map((one) => {
       const name = partitionName(one);

@@ -2,7 +2,7 @@
 import { nodeClock } from '../../env/node/clock.ts';
 import { nodeTimers } from '../../env/node/timers.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
-import { listKnownOffsets, logEnd, logStart } from '../client/log-offsets.ts';
+import { listKnownOffsets, logEnd, logStart, type OffsetModules } from '../client/log-offsets.ts';
 import { type NamedPartition, partitionName } from '../client/named-partition.ts';
 import { CliError, exitCode } from '../exit-code.ts';
 import { firstStopSignal } from '../stop-signals.ts';
@@ -62,7 +62,10 @@ function consumptionOf(topics: readonly string[], options: ConsumeOptions): (cli
     const reset = parseResetOffset(options.offset);
     const { bootstrap } = options;
     return (client) =>
-      new GroupConsumption({ group, topics, bootstrap, reset, exitAtEnd, count, show }, { client, timers: nodeTimers });
+      new GroupConsumption(
+        { group, topics, bootstrap, reset, exitAtEnd, count, show },
+        { client, clock: nodeClock, timers: nodeTimers },
+      );
   }
   const start = parseStartOffset(options.offset);
   return (client) => new PlainConsumption(client, topics, start, options, show);
@@ -116,9 +119,9 @@ class PlainConsumption implements Consumption {
 
   async #begin(): Promise<void> {
     const partitions = await this.#partitions();
-    const { exitAtEnd } = this.#options;
-    const ends = exitAtEnd ? await listKnownOffsets(this.#client, partitions, logEnd) : null;
-    const offsets = await startOffsets(this.#client, partitions, this.#start);
+    const modules: OffsetModules = { client: this.#client, timers: nodeTimers };
+    const ends = this.#options.exitAtEnd ? await listKnownOffsets(modules, partitions, logEnd) : null;
+    const offsets = await startOffsets(modules, partitions, this.#start);
     const starts: Start[] = partitions.map((one) => {
       const name = partitionName(one);
       return { ...one, offset: offsets.get(name) ?? 0n, endOffset: ends?.get(name) ?? null };
@@ -145,7 +148,7 @@ class PlainConsumption implements Consumption {
 }
 
 async function startOffsets(
-  client: KafkaClient,
+  modules: OffsetModules,
   partitions: readonly NamedPartition[],
   start: StartOffset,
 ): Promise<ReadonlyMap<string, bigint>> {
@@ -153,12 +156,12 @@ async function startOffsets(
     case 'offset':
       return new Map(partitions.map((one) => [partitionName(one), start.offset]));
     case 'earliest':
-      return listKnownOffsets(client, partitions, logStart);
+      return listKnownOffsets(modules, partitions, logStart);
     case 'latest':
-      return listKnownOffsets(client, partitions, logEnd);
+      return listKnownOffsets(modules, partitions, logEnd);
     case 'fromEnd': {
-      const first = await listKnownOffsets(client, partitions, logStart);
-      const ends = await listKnownOffsets(client, partitions, logEnd);
+      const first = await listKnownOffsets(modules, partitions, logStart);
+      const ends = await listKnownOffsets(modules, partitions, logEnd);
       return new Map(
         [...first].map(([name, offset]) => {
           const from = (ends.get(name) ?? 0n) - start.records;
@@ -167,8 +170,8 @@ async function startOffsets(
       );
     }
     case 'timestamp': {
-      const found = await listKnownOffsets(client, partitions, start.ms);
-      const ends = await listKnownOffsets(client, partitions, logEnd);
+      const found = await listKnownOffsets(modules, partitions, start.ms);
+      const ends = await listKnownOffsets(modules, partitions, logEnd);
       return new Map([...found].map(([name, offset]) => [name, offset >= 0n ? offset : (ends.get(name) ?? 0n)]));
     }
   }

@@ -3,7 +3,7 @@
  * each second, before partitions go to somebody else, and at the end, always after the lines were written. So a line is
  * shown again if we die between the two (at least once), and none is left out.
  */
-import type { Timers } from '../../env/clock.ts';
+import type { Clock, Timers } from '../../env/clock.ts';
 import { type AssignedTopic, GroupClient } from '../client/group-client.ts';
 import { errorName, type KafkaClient } from '../client/kafka-client.ts';
 import { listKnownOffsets, logEnd, logStart } from '../client/log-offsets.ts';
@@ -28,13 +28,18 @@ export interface GroupConsumptionOptions {
   readonly show: (record: ShownRecord) => Buffer;
 }
 
+export interface GroupConsumptionModules {
+  readonly client: KafkaClient;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
 const commitIntervalMs = 1000;
 
 export class GroupConsumption {
   readonly #options: GroupConsumptionOptions;
-  readonly #client: KafkaClient;
+  readonly #modules: GroupConsumptionModules;
   readonly #groups: GroupClient;
-  readonly #timers: Timers;
   readonly #reader: PartitionReader;
   readonly #membership: GroupMembership;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -45,11 +50,10 @@ export class GroupConsumption {
   /** Commits go one after the other: an older one must not overtake. */
   #lastCommit: Promise<unknown> = Promise.resolve();
 
-  constructor(options: GroupConsumptionOptions, modules: { readonly client: KafkaClient; readonly timers: Timers }) {
+  constructor(options: GroupConsumptionOptions, modules: GroupConsumptionModules) {
     this.#options = options;
-    this.#client = modules.client;
-    this.#timers = modules.timers;
-    this.#groups = new GroupClient(modules.client);
+    this.#modules = modules;
+    this.#groups = new GroupClient(modules);
     const printer = new RecordPrinter(options.show, options.count, () => this.stop());
     this.#reader = new PartitionReader(modules.client, modules.timers, {
       take: (records) => printer.print(records),
@@ -71,7 +75,7 @@ export class GroupConsumption {
   }
 
   async run(): Promise<void> {
-    const ticking = this.#timers.setRepeatingTimer(commitIntervalMs, () => void this.#commitProgress());
+    const ticking = this.#modules.timers.setRepeatingTimer(commitIntervalMs, () => void this.#commitProgress());
     let failure: unknown = null;
     try {
       this.#membership.join().catch((error) => this.#ended.reject(error));
@@ -121,8 +125,8 @@ export class GroupConsumption {
     );
     const others = partitions.filter((one) => !committed.has(partitionName(one)));
     const [resets, ends] = await Promise.all([
-      listKnownOffsets(this.#client, others, reset === 'earliest' ? logStart : logEnd),
-      exitAtEnd ? listKnownOffsets(this.#client, partitions, logEnd) : null,
+      listKnownOffsets(this.#modules, others, reset === 'earliest' ? logStart : logEnd),
+      exitAtEnd ? listKnownOffsets(this.#modules, partitions, logEnd) : null,
     ]);
     if (number !== this.#assignmentNumber) return;
     this.#committed = committed;

@@ -1,5 +1,5 @@
 /** `cordwood group …`: list, describe and delete consumer groups, and delete offsets of theirs. */
-import { type AdminOptions, reportOutcomes, withClient } from '../admin-command.ts';
+import { type AdminOptions, reportOutcomes, withClient, withRealTime } from '../admin-command.ts';
 import { GroupClient, groupError, noSuchGroup } from '../client/group-client.ts';
 import { errorName, type KafkaClient } from '../client/kafka-client.ts';
 import { listOffsets, logEnd } from '../client/log-offsets.ts';
@@ -17,7 +17,7 @@ export interface ListGroupsOptions extends AdminOptions {
 
 export const listGroups = (options: ListGroupsOptions): Promise<void> =>
   withClient(options, async (client) => {
-    const { groups, silent } = await new GroupClient(client).listGroups();
+    const { groups, silent } = await new GroupClient(withRealTime(client)).listGroups();
     const selected = selectGroups(groups, options.state, options.type);
     if (options.json) printJson(selected);
     else
@@ -36,7 +36,7 @@ export const listGroups = (options: ListGroupsOptions): Promise<void> =>
 
 export const describeGroups = (names: readonly string[], options: AdminOptions): Promise<void> =>
   withClient(options, async (client) => {
-    const groups = new GroupClient(client);
+    const groups = new GroupClient(withRealTime(client));
     const described = await Promise.all(names.map((name) => describeGroup(client, groups, name)));
     const found = described.filter((one) => one !== null);
     if (options.json) printJson(found.map(({ group, rows }) => ({ ...group, lag: totalLag(rows), partitions: rows })));
@@ -52,7 +52,7 @@ export const describeGroups = (names: readonly string[], options: AdminOptions):
 async function describeGroup(client: KafkaClient, groups: GroupClient, name: string) {
   const [group, committed] = await Promise.all([groups.describe(name), groups.committedOffsets(name)]);
   if (group === null) return null;
-  const found = await listOffsets(client, partitionsOf(group.members, committed), logEnd);
+  const found = await listOffsets(withRealTime(client), partitionsOf(group.members, committed), logEnd);
   const logEnds = new Map<string, bigint>();
   for (const [partition, answer] of found) if ('offset' in answer) logEnds.set(partition, answer.offset);
   return { group, rows: partitionRows(group.members, committed, logEnds) };
@@ -60,7 +60,7 @@ async function describeGroup(client: KafkaClient, groups: GroupClient, name: str
 
 export const deleteGroups = (names: readonly string[], options: AdminOptions): Promise<void> =>
   withClient(options, async (client) => {
-    const groups = new GroupClient(client);
+    const groups = new GroupClient(withRealTime(client));
     const deleted = names.map(async (name) => {
       const errorCode = await groups.delete(name);
       return { name, errorCode, message: await reasonFor(groups, name, errorCode) };
@@ -78,7 +78,7 @@ async function reasonFor(groups: GroupClient, name: string, errorCode: number): 
 
 export const deleteOffsets = (name: string, texts: readonly string[], options: AdminOptions): Promise<void> =>
   withClient(options, async (client) => {
-    const groups = new GroupClient(client);
+    const groups = new GroupClient(withRealTime(client));
     const selection = parseTopicSelection(texts);
     const group = await groups.describe(name);
     if (group === null) throw new CliError(noSuchGroup(name));

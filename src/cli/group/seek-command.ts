@@ -1,5 +1,5 @@
 /** `cordwood group seek`: where will a group that nobody is in go on reading? */
-import { type AdminOptions, withClient } from '../admin-command.ts';
+import { type AdminOptions, withClient, withRealTime } from '../admin-command.ts';
 import { GroupClient, groupError, noMember, noSuchGroup } from '../client/group-client.ts';
 import { errorName, type KafkaClient } from '../client/kafka-client.ts';
 import { listKnownOffsets, logEnd, logStart } from '../client/log-offsets.ts';
@@ -27,7 +27,7 @@ export const seekGroup = (name: string, options: SeekOptions): Promise<void> => 
   const target = seekTargetOf(options);
   const selection = parseTopicSelection(options.topic);
   return withClient(options, async (client) => {
-    const groups = new GroupClient(client);
+    const groups = new GroupClient(withRealTime(client));
     await refuseWhileInUse(groups, name);
     const committed = new Map((await groups.committedOffsets(name)).map((one) => [partitionName(one), one] as const));
     const topics: TopicSelection =
@@ -79,9 +79,9 @@ async function statesOf(
   committedOf: (one: NamedPartition) => bigint | null,
 ): Promise<PartitionState[]> {
   const [starts, ends, atTime] = await Promise.all([
-    listKnownOffsets(client, partitions, logStart),
-    listKnownOffsets(client, partitions, logEnd),
-    target.kind === 'datetime' ? listKnownOffsets(client, partitions, target.ms) : null,
+    listKnownOffsets(withRealTime(client), partitions, logStart),
+    listKnownOffsets(withRealTime(client), partitions, logEnd),
+    target.kind === 'datetime' ? listKnownOffsets(withRealTime(client), partitions, target.ms) : null,
   ]);
   return partitions.map((one) => {
     const name = partitionName(one);
