@@ -16,21 +16,20 @@ import { present } from '../../model/assert.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Now } from '../coordinator-shard.ts';
 import type { Group, GroupStep } from '../group.ts';
-import { type DeadlineName, deadlineKey, type GroupModules } from '../group-modules.ts';
+import type { DeadlineName, GroupModules } from '../group-modules.ts';
 import type { ClassicGroupValue, GroupRecord } from '../group-records.ts';
 import type {
   ClassicGroupStateName,
   DescribeGroupAnswer,
-  GroupAnswer,
   HeartbeatRequest,
   JoinGroupAnswer,
   JoinGroupRequest,
   LeaveGroupAnswer,
   LeaveGroupRequest,
   OffsetCommitRequest,
-  SyncGroupAnswer,
   SyncGroupRequest,
 } from '../group-requests.ts';
+import { joinAnswer, successionAnswer, syncAnswer } from './classic-answers.ts';
 import {
   type ClassicMember,
   hasSameProtocols,
@@ -41,6 +40,8 @@ import {
   toValue,
 } from './classic-member.ts';
 import { ClassicMembers } from './classic-members.ts';
+import { StepDraft } from './step-draft.ts';
+import { SubscribedTopics } from './subscribed-topics.ts';
 
 /** The first members of a group are waited for, longer while more of them come (KIP-134). */
 interface InitialDelay {
@@ -92,18 +93,18 @@ export class ClassicGroup implements Group {
   #protocol: string | null = null;
   #leader: string | null = null;
   #emptySinceMs: number | null = null;
-  /** What the members of this generation read; null where it is not known. */
-  #subscribedTopics: ReadonlySet<string> | null = null;
+  readonly #subscribedTopics: SubscribedTopics;
   /** Whether there is a record of it, that a tombstone would have to delete. */
   #isWritten = false;
   /** Takes the place of its predecessor when the record that says so is replayed. */
   #successor: ClassicMember | null = null;
-  #records: GroupRecord[] = [];
-  #answers: { requestId: number; answer: GroupAnswer }[] = [];
+  readonly #draft: StepDraft;
 
   constructor(groupId: string, modules: GroupModules) {
     this.groupId = groupId;
     this.#modules = modules;
+    this.#draft = new StepDraft(groupId, modules);
+    this.#subscribedTopics = new SubscribedTopics(this.#members, modules.consumerProtocol);
   }
 
   get generation(): number {
@@ -150,45 +151,45 @@ export class ClassicGroup implements Group {
     const { memberId } = request;
     if (!this.#hasRoomFor(memberId)) {
       const reason = `the group has ${this.#modules.options.maxSize} members, as many as group.max.size allows`;
-      this.#answer(requestId, { fault: { code: 'GROUP_MAX_SIZE_REACHED', reason } });
+      this.#draft.answer(requestId, { fault: { code: 'GROUP_MAX_SIZE_REACHED', reason } });
       this.#removeMember(memberId);
       this.#maybeCompleteJoin(now);
-    } else if (!this.#suits(request)) this.#answer(requestId, { fault: inconsistentProtocol });
+    } else if (!this.#suits(request)) this.#draft.answer(requestId, { fault: inconsistentProtocol });
     else if (memberId === '') this.#joinWithoutId(request, requestId, now);
     else if (this.#pendingMembers.has(memberId)) this.#addMember(memberId, request, requestId, now);
     else this.#rejoin(request, requestId, now);
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   sync(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
-    const fault = this.#memberFault(request.memberId, request.instanceId) ?? this.#syncFault(request);
+    const fault = this.#members.faultOf(request.memberId, request.instanceId) ?? this.#syncFault(request);
     const state = this.#state;
-    if (fault !== null) this.#answer(requestId, { fault });
+    if (fault !== null) this.#draft.answer(requestId, { fault });
     else if (state.kind === 'preparingRebalance' || state.kind === 'empty')
-      this.#answer(requestId, { fault: rebalanceInProgress });
+      this.#draft.answer(requestId, { fault: rebalanceInProgress });
     else {
       const member = this.#memberOf(request.memberId);
       state.pendingSync.delete(member.memberId);
-      if (state.pendingSync.size === 0) this.#cancelDeadline('sync');
+      if (state.pendingSync.size === 0) this.#draft.cancelDeadline('sync');
       this.#armSession(member, now);
-      if (state.kind === 'stable') this.#answer(requestId, this.#syncAnswer(member.assignment));
+      if (state.kind === 'stable') this.#draft.answer(requestId, syncAnswer(this, member.assignment));
       else {
         this.#wait(member, 'sync', requestId);
         if (member.memberId === this.#leader) this.#assign(request.assignments, now);
       }
     }
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
     const fault =
-      this.#memberFault(request.memberId, request.instanceId) ??
+      this.#members.faultOf(request.memberId, request.instanceId) ??
       (request.generation === this.#generation ? null : illegalGeneration);
     if (fault === null) this.#armSession(this.#memberOf(request.memberId), now);
     const isJoining = this.#state.kind === 'preparingRebalance';
     const answered = fault ?? (isJoining ? rebalanceInProgress : null);
-    this.#answer(requestId, answered === null ? {} : { fault: answered });
-    return this.#takeStep();
+    this.#draft.answer(requestId, answered === null ? {} : { fault: answered });
+    return this.#draft.take();
   }
 
   leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
@@ -196,10 +197,10 @@ export class ClassicGroup implements Group {
     const members: LeaveGroupAnswer['members'][number][] = [];
     for (const { memberId, instanceId } of request.members)
       members.push({ memberId, instanceId, fault: this.#leaveOne(memberId, instanceId) });
-    this.#answer(requestId, { members });
+    this.#draft.answer(requestId, { members });
     if (this.#members.size < sizeBefore) this.#onMembersGone(now);
     else this.#maybeCompleteJoin(now);
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   checkOffsetCommit(request: OffsetCommitRequest, now: Now): Fault | null {
@@ -208,7 +209,7 @@ export class ClassicGroup implements Group {
     if (generation < 0 && this.isEmpty()) return null;
     if (generation < 0 && memberId === '' && instanceId === null)
       return { code: 'UNKNOWN_MEMBER_ID', reason: 'the group has members, and the commit names none' };
-    const fault = this.#memberFault(memberId, instanceId);
+    const fault = this.#members.faultOf(memberId, instanceId);
     if (fault !== null) return fault;
     if (generation !== this.#generation) return illegalGeneration;
     // It knows the new generation, and cannot know yet what it reads in it.
@@ -226,11 +227,14 @@ export class ClassicGroup implements Group {
   }
 
   isSubscribedTo(topic: string): boolean {
-    return this.#subscribedTopics?.has(topic) ?? this.usesConsumerProtocol;
+    if (!this.usesConsumerProtocol) return false;
+    return this.#subscribedTopics.of(this.#protocol)?.has(topic) ?? true;
   }
 
   mayExpireUnreadOffsets(): boolean {
-    return this.#state.kind === 'stable' && this.usesConsumerProtocol && this.#subscribedTopics !== null;
+    return (
+      this.#state.kind === 'stable' && this.usesConsumerProtocol && this.#subscribedTopics.of(this.#protocol) !== null
+    );
   }
 
   describe(): DescribeGroupAnswer {
@@ -278,7 +282,6 @@ export class ClassicGroup implements Group {
     const sinceMs = value.currentStateTimestampMs === -1 ? null : value.currentStateTimestampMs;
     if (value.members.length === 0) this.#becomeEmpty(sinceMs);
     else this.#state = { kind: 'stable', pendingSync };
-    this.#subscribedTopics = this.#findSubscribedTopics();
   }
 
   onLoaded(now: Now): void {
@@ -291,27 +294,27 @@ export class ClassicGroup implements Group {
   /** A group of the other protocol has become this one: its members have yet to be told (KIP-848, downgrade). */
   onDowngraded(now: Now): GroupStep {
     this.onLoaded(now);
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   onDeadline({ purpose, memberId }: DeadlineName, now: Now): GroupStep | null {
     if (purpose === 'session') this.#onSessionEnded(memberId, now);
     else if (purpose === 'join') this.#onJoinTimeUp(now);
     else if (purpose === 'sync') this.#onSyncTimeUp(now);
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   /** Everybody who waits is told to come again: a group of the other protocol takes its place. */
   disband(): GroupStep {
     for (const member of this.#members.all()) this.#refuse(member, rebalanceInProgress);
-    return this.#takeStep();
+    return this.#draft.take();
   }
 
   close(): void {
-    for (const { memberId } of this.#members.all()) this.#cancelDeadline('session', memberId);
-    for (const memberId of this.#pendingMembers) this.#cancelDeadline('session', memberId);
-    this.#cancelDeadline('join');
-    this.#cancelDeadline('sync');
+    for (const { memberId } of this.#members.all()) this.#draft.cancelDeadline('session', memberId);
+    for (const memberId of this.#pendingMembers) this.#draft.cancelDeadline('session', memberId);
+    this.#draft.cancelDeadline('join');
+    this.#draft.cancelDeadline('sync');
   }
 
   // -- joining
@@ -342,8 +345,8 @@ export class ClassicGroup implements Group {
     else if (instanceId !== null || !request.knowsMemberIdRequired) this.#addMember(memberId, request, requestId, now);
     else {
       this.#pendingMembers.add(memberId);
-      this.#setDeadline('session', memberId, now.monotonicMs + request.sessionTimeoutMs);
-      this.#answer(requestId, { fault: { code: 'MEMBER_ID_REQUIRED', memberId } });
+      this.#draft.setDeadline('session', now.monotonicMs + request.sessionTimeoutMs, memberId);
+      this.#draft.answer(requestId, { fault: { code: 'MEMBER_ID_REQUIRED', memberId } });
     }
   }
 
@@ -355,16 +358,16 @@ export class ClassicGroup implements Group {
     this.#leader ??= memberId;
     this.#wait(member, 'join', requestId);
     // Its client may be gone and have come again as somebody else: it cannot be told by heartbeats yet.
-    this.#setDeadline('session', memberId, now.monotonicMs + newMemberJoinTimeoutMs);
+    this.#draft.setDeadline('session', now.monotonicMs + newMemberJoinTimeoutMs, memberId);
     if (this.#state.kind === 'preparingRebalance' && this.#state.initial !== null)
       this.#state.initial.hasNewMember = true;
     this.#rebalanceOrCompleteJoin(now);
   }
 
   #rejoin(request: JoinGroupRequest, requestId: number, now: Now): void {
-    const fault = this.#memberFault(request.memberId, request.instanceId);
+    const fault = this.#members.faultOf(request.memberId, request.instanceId);
     if (fault !== null) {
-      this.#answer(requestId, { fault });
+      this.#draft.answer(requestId, { fault });
       return;
     }
     const member = this.#memberOf(request.memberId);
@@ -376,7 +379,7 @@ export class ClassicGroup implements Group {
       hasSameProtocols(member, request.protocols);
     if (isAnsweredAtOnce) {
       this.#armSession(member, now);
-      this.#answer(requestId, this.#joinAnswer(member));
+      this.#draft.answer(requestId, joinAnswer(member.memberId, this, this.#members.all()));
       return;
     }
     this.#update(member, request);
@@ -397,13 +400,11 @@ export class ClassicGroup implements Group {
    */
   #succeed(former: ClassicMember, memberId: string, request: JoinGroupRequest, requestId: number, now: Now): void {
     const successor: ClassicMember = { ...newMember(memberId, request), assignment: former.assignment, isNew: false };
-    this.#setDeadline('session', memberId, now.monotonicMs + successor.sessionTimeoutMs);
+    this.#draft.setDeadline('session', now.monotonicMs + successor.sessionTimeoutMs, memberId);
     const isUndisturbed =
       this.#state.kind === 'stable' && this.#members.selectProtocol(former, successor.protocols) === this.#protocol;
     if (isUndisturbed) {
-      this.#successor = successor;
-      this.#writeSuccession(former, successor, now);
-      this.#answer(requestId, this.#successionAnswer(former, successor, request.knowsSkipAssignment));
+      this.#draft.answer(requestId, this.#writeSuccession(former, successor, request, now));
       return;
     }
     this.#refuse(former, { code: 'FENCED_INSTANCE_ID', reason: `${memberId} has taken over its instance id` });
@@ -415,25 +416,21 @@ export class ClassicGroup implements Group {
     this.#rebalanceOrCompleteJoin(now);
   }
 
-  #writeSuccession(former: ClassicMember, successor: ClassicMember, now: Now): void {
-    const members = Array.from(this.#members.all(), (member) => {
-      const written = member === former ? successor : member;
-      return toValue(written, this.#protocol, written.assignment);
-    });
-    const leader = this.#leader === former.memberId ? successor.memberId : this.#leader;
-    this.#write({ generation: this.#generation, protocol: this.#protocol, leader, members }, now);
-  }
-
-  /** KIP-814: a leader that came back need not assign again. An older client must not believe that it leads at all. */
-  #successionAnswer(former: ClassicMember, successor: ClassicMember, knowsSkipAssignment: boolean): JoinGroupAnswer {
-    const isLeader = former.memberId === this.#leader;
-    const leader = (isLeader && knowsSkipAssignment ? successor.memberId : this.#leader) ?? '';
-    const answer = this.#answerTo(successor.memberId, leader);
-    if (!isLeader || !knowsSkipAssignment) return answer;
-    const members = Array.from(this.#members.all(), (member) =>
-      this.#joinAnswerMember(member === former ? successor : member),
-    );
-    return { ...answer, skipAssignment: true, members };
+  /** Stable -> Stable, with one in the place of another, by replay */
+  #writeSuccession(
+    former: ClassicMember,
+    successor: ClassicMember,
+    { knowsSkipAssignment }: JoinGroupRequest,
+    now: Now,
+  ): JoinGroupAnswer {
+    const { generation, protocolType, protocol, leader: formerLeader } = this;
+    const leader = formerLeader === former.memberId ? successor.memberId : formerLeader;
+    const members = Array.from(this.#members.all(), (member) => (member === former ? successor : member));
+    const values = members.map((member) => toValue(member, protocol, member.assignment));
+    this.#successor = successor;
+    this.#write({ generation, protocol, leader, members: values }, now);
+    const of = { generation, protocolType, protocol, leader };
+    return successionAnswer(successor.memberId, of, members, { formerLeader, knowsSkipAssignment });
   }
 
   // -- rebalancing
@@ -452,17 +449,17 @@ export class ClassicGroup implements Group {
         this.#refuse(member, rebalanceInProgress);
         this.#armSession(member, now);
       }
-    this.#cancelDeadline('sync');
+    this.#draft.cancelDeadline('sync');
     const { initialRebalanceDelayMs: delayMs } = this.#modules.options;
     if (this.#state.kind === 'empty' && delayMs > 0) {
       const remainingMs = Math.max(this.#members.rebalanceTimeoutMs() - delayMs, 0);
       this.#state = { kind: 'preparingRebalance', initial: { hasNewMember: false, delayMs, remainingMs } };
-      this.#setDeadline('join', '', now.monotonicMs + delayMs);
+      this.#draft.setDeadline('join', now.monotonicMs + delayMs);
       return;
     }
     this.#state = { kind: 'preparingRebalance', initial: null };
     if (this.#haveAllJoined()) this.#completeJoin(now);
-    else this.#setDeadline('join', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+    else this.#draft.setDeadline('join', now.monotonicMs + this.#members.rebalanceTimeoutMs());
   }
 
   #maybeCompleteJoin(now: Now): void {
@@ -484,12 +481,12 @@ export class ClassicGroup implements Group {
     const delayMs = Math.min(this.#modules.options.initialRebalanceDelayMs, initial.remainingMs);
     const remainingMs = Math.max(initial.remainingMs - initial.delayMs, 0);
     this.#state = { kind: 'preparingRebalance', initial: { hasNewMember: false, delayMs, remainingMs } };
-    this.#setDeadline('join', '', now.monotonicMs + delayMs);
+    this.#draft.setDeadline('join', now.monotonicMs + delayMs);
   }
 
   /** PreparingRebalance -> CompletingRebalance, or, by replay, Empty. Static members keep their place until their session ends. */
   #completeJoin(now: Now): void {
-    this.#cancelDeadline('join');
+    this.#draft.cancelDeadline('join');
     for (const member of [...this.#members.all()])
       if (member.instanceId === null && member.waiting?.for !== 'join') this.#removeMember(member.memberId);
     if (this.#members.size === 0) {
@@ -502,14 +499,13 @@ export class ClassicGroup implements Group {
       const first = this.#firstToHaveJoined();
       if (first === null) {
         // Static members alone, and none of them has come: their sessions end first.
-        this.#setDeadline('join', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+        this.#draft.setDeadline('join', now.monotonicMs + this.#members.rebalanceTimeoutMs());
         return;
       }
       this.#leader = first.memberId;
     }
     this.#generation++;
     this.#protocol = this.#members.selectProtocol();
-    this.#subscribedTopics = this.#findSubscribedTopics();
     const pendingSync = new Set<string>();
     this.#state = { kind: 'completingRebalance', pendingSync };
     for (const member of this.#members.all()) {
@@ -518,9 +514,10 @@ export class ClassicGroup implements Group {
       this.#armSession(member, now);
       const requestId = member.waiting?.requestId;
       this.#members.setWaiting(member, null);
-      if (requestId !== undefined) this.#answer(requestId, this.#joinAnswer(member));
+      if (requestId !== undefined)
+        this.#draft.answer(requestId, joinAnswer(member.memberId, this, this.#members.all()));
     }
-    this.#setDeadline('sync', '', now.monotonicMs + this.#members.rebalanceTimeoutMs());
+    this.#draft.setDeadline('sync', now.monotonicMs + this.#members.rebalanceTimeoutMs());
   }
 
   #firstToHaveJoined(): ClassicMember | null {
@@ -534,20 +531,19 @@ export class ClassicGroup implements Group {
       this.#protocolType = '';
       this.#protocol = null;
       this.#leader = null;
-      this.#subscribedTopics = null;
       this.#becomeEmpty(null);
       return;
     }
     const generation = this.#generation + 1;
     this.#write({ generation, protocol: null, leader: null, members: [] }, now);
-    this.#setDeadline('join', '', now.monotonicMs + emptyRetryMs);
+    this.#draft.setDeadline('join', now.monotonicMs + emptyRetryMs);
   }
 
   #becomeEmpty(sinceMs: number | null): void {
     this.#state = { kind: 'empty' };
     this.#emptySinceMs = sinceMs;
-    this.#cancelDeadline('join');
-    this.#cancelDeadline('sync');
+    this.#draft.cancelDeadline('join');
+    this.#draft.cancelDeadline('sync');
   }
 
   // -- syncing
@@ -569,7 +565,7 @@ export class ClassicGroup implements Group {
     this.#write({ generation: this.#generation, protocol: this.#protocol, leader: this.#leader, members }, now);
     for (const member of this.#members.all()) {
       if (member.waiting?.for !== 'sync') continue;
-      this.#answer(member.waiting.requestId, this.#syncAnswer(byMember.get(member.memberId) ?? noBytes));
+      this.#draft.answer(member.waiting.requestId, syncAnswer(this, byMember.get(member.memberId) ?? noBytes));
       this.#members.setWaiting(member, null);
       this.#armSession(member, now);
     }
@@ -591,7 +587,7 @@ export class ClassicGroup implements Group {
     }
     // A tool that removes a static member knows its instance id alone.
     const holder = memberId === '' && instanceId !== null ? this.#members.holderOf(instanceId) : memberId;
-    const fault = this.#memberFault(holder ?? '', instanceId);
+    const fault = this.#members.faultOf(holder ?? '', instanceId);
     if (fault === null && holder !== undefined) this.#removeMember(holder);
     return fault;
   }
@@ -613,7 +609,7 @@ export class ClassicGroup implements Group {
 
   /** Of a member, a pending one, or nobody. */
   #removeMember(memberId: string): void {
-    this.#cancelDeadline('session', memberId);
+    this.#draft.cancelDeadline('session', memberId);
     this.#pendingMembers.delete(memberId);
     if ('pendingSync' in this.#state) this.#state.pendingSync.delete(memberId);
     const member = this.#members.get(memberId);
@@ -625,60 +621,8 @@ export class ClassicGroup implements Group {
 
   // -- what all of it is made of
 
-  #memberFault(memberId: string, instanceId: string | null): Fault | null {
-    if (instanceId !== null) {
-      const holder = this.#members.holderOf(instanceId);
-      if (holder !== undefined && holder !== memberId)
-        return { code: 'FENCED_INSTANCE_ID', reason: `${instanceId} is ${holder} by now` };
-      if (holder === undefined) return { code: 'UNKNOWN_MEMBER_ID', reason: `nobody is ${instanceId}` };
-    }
-    if (this.#members.has(memberId)) return null;
-    return {
-      code: 'UNKNOWN_MEMBER_ID',
-      reason: `${memberId === '' ? 'a member without id' : memberId} is not in the group`,
-    };
-  }
-
   #memberOf(memberId: string): ClassicMember {
     return present(this.#members.get(memberId), 'it was looked up already');
-  }
-
-  #findSubscribedTopics(): ReadonlySet<string> | null {
-    if (!this.usesConsumerProtocol) return null;
-    const topics = new Set<string>();
-    for (const member of this.#members.all()) {
-      const subscription = this.#modules.consumerProtocol.decodeSubscription(metadataOf(member, this.#protocol));
-      if (subscription === null) return null;
-      for (const topic of subscription.topics) topics.add(topic);
-    }
-    return topics;
-  }
-
-  #joinAnswer(member: ClassicMember): JoinGroupAnswer {
-    const answer = this.#answerTo(member.memberId, this.#leader ?? '');
-    if (member.memberId !== this.#leader) return answer;
-    return { ...answer, members: Array.from(this.#members.all(), (one) => this.#joinAnswerMember(one)) };
-  }
-
-  #answerTo(memberId: string, leader: string): JoinGroupAnswer {
-    return {
-      generation: this.#generation,
-      protocolType: this.#protocolType,
-      protocol: this.#protocol,
-      leader,
-      memberId,
-      skipAssignment: false,
-      members: [],
-    };
-  }
-
-  #joinAnswerMember(member: ClassicMember): JoinGroupAnswer['members'][number] {
-    const { memberId, instanceId } = member;
-    return { memberId, instanceId, metadata: metadataOf(member, this.#protocol) };
-  }
-
-  #syncAnswer(assignment: Buffer): SyncGroupAnswer {
-    return { protocolType: this.#protocolType, protocol: this.#protocol, assignment };
   }
 
   /** Of two requests of one member the older one has lost its client; whoever still reads its answer joins again. */
@@ -689,12 +633,8 @@ export class ClassicGroup implements Group {
 
   #refuse(member: ClassicMember, fault: Fault): void {
     if (member.waiting === null) return;
-    this.#answer(member.waiting.requestId, { fault });
+    this.#draft.answer(member.waiting.requestId, { fault });
     this.#members.setWaiting(member, null);
-  }
-
-  #answer(requestId: number, answer: GroupAnswer): void {
-    this.#answers.push({ requestId, answer });
   }
 
   #write(
@@ -703,28 +643,13 @@ export class ClassicGroup implements Group {
   ): void {
     const { groupId } = this;
     const protocolType = this.#protocolType;
-    this.#records.push({ kind: 'classicGroup', groupId, value: { ...value, protocolType, currentStateTimestampMs } });
-  }
-
-  #takeStep(): GroupStep {
-    const step: GroupStep = { key: this.groupId, records: this.#records, answers: this.#answers };
-    this.#records = [];
-    this.#answers = [];
-    return step;
+    this.#draft.write({ kind: 'classicGroup', groupId, value: { ...value, protocolType, currentStateTimestampMs } });
   }
 
   /** A new member's time to join is not made shorter, or longer, by what else it sends. */
   #armSession(member: ClassicMember, now: Now): void {
     if (member.isNew) return;
-    this.#setDeadline('session', member.memberId, now.monotonicMs + member.sessionTimeoutMs);
-  }
-
-  #setDeadline(purpose: 'session' | 'join' | 'sync', memberId: string, atMs: number): void {
-    this.#modules.deadlines.set(deadlineKey({ groupId: this.groupId, purpose, memberId }), atMs);
-  }
-
-  #cancelDeadline(purpose: 'session' | 'join' | 'sync', memberId = ''): void {
-    this.#modules.deadlines.cancel(deadlineKey({ groupId: this.groupId, purpose, memberId }));
+    this.#draft.setDeadline('session', now.monotonicMs + member.sessionTimeoutMs, member.memberId);
   }
 }
 

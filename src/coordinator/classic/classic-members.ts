@@ -1,5 +1,6 @@
 /** Who is in a classic group, and what follows from that alone: who waits, what all support, who holds an instance id. */
 import { assert } from '../../model/assert.ts';
+import type { Fault } from '../../model/fault.ts';
 import type { ClassicMember, MemberProtocols, Waiting } from './classic-member.ts';
 import { namesOf, selectProtocol } from './protocol-votes.ts';
 
@@ -9,7 +10,12 @@ export class ClassicMembers {
   readonly #memberIdByInstanceId = new Map<string, string>();
   readonly #supporters = new Map<string, number>();
   #waitingToJoin = 0;
+  /** Another one with each change of who is there, or of what one of them supports. */
+  #version = 0;
 
+  get version(): number {
+    return this.#version;
+  }
   get size(): number {
     return this.#members.size;
   }
@@ -29,6 +35,18 @@ export class ClassicMembers {
   /** The member id that holds a static member's instance id. */
   holderOf(instanceId: string): string | undefined {
     return this.#memberIdByInstanceId.get(instanceId);
+  }
+
+  /** Why this is no member, or no longer the one that an instance id stands for (KIP-345). */
+  faultOf(memberId: string, instanceId: string | null): Fault | null {
+    if (instanceId !== null) {
+      const holder = this.holderOf(instanceId);
+      if (holder === undefined) return { code: 'UNKNOWN_MEMBER_ID', reason: `nobody is ${instanceId}` };
+      if (holder !== memberId) return { code: 'FENCED_INSTANCE_ID', reason: `${instanceId} is ${holder} by now` };
+    }
+    if (this.has(memberId)) return null;
+    const who = memberId === '' ? 'a member without id' : memberId;
+    return { code: 'UNKNOWN_MEMBER_ID', reason: `${who} is not in the group` };
   }
 
   add(member: ClassicMember): void {
@@ -89,6 +107,7 @@ export class ClassicMembers {
   }
 
   #countProtocols(member: ClassicMember, by: 1 | -1): void {
+    this.#version++;
     for (const name of namesOf(member.protocols)) {
       const supporters = (this.#supporters.get(name) ?? 0) + by;
       if (supporters === 0) this.#supporters.delete(name);

@@ -302,13 +302,13 @@ class History {
   }
 
   #checkSynced(groupId: string, memberId: string, generation: number, assignment: Buffer): void {
-    const isWritten = this.#committed().some(
-      (record) =>
-        record.kind === 'classicGroup' &&
-        record.groupId === groupId &&
-        record.value?.generation === generation &&
-        record.value.members.some((member) => member.memberId === memberId && member.assignment.equals(assignment)),
-    );
+    const isWritten = this.#committed().some((record) => {
+      if (!('groupId' in record) || record.groupId !== groupId) return false;
+      if (record.kind === 'classicGroup' && record.value?.generation === generation)
+        return record.value.members.some((one) => one.memberId === memberId && one.assignment.equals(assignment));
+      // A member of a group of the new protocol by then: its assignment is told in other bytes than it is written in.
+      return record.kind === 'consumerGroupCurrentAssignment' && record.memberId === memberId && record.value !== null;
+    });
     assert.ok(
       isWritten,
       `${memberId} was told ${assignment} in generation ${generation}, and no committed record says so`,
