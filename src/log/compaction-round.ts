@@ -15,9 +15,13 @@
  *     without a key                              |                           | no
  *
  * A tombstone goes only in a round after the one that first cleaned it, and that one took the older records of its key;
- * so nothing comes back. Offsets, epochs and order stay. A header stays where its records do not: that of each batch that
- * the log's producer state remembers, all five of a producer, so that a replay of the log gives the same state; and that
- * of the round's last batch, so that a follower learns how far the log goes.
+ * so nothing comes back. Offsets, epochs and order stay.
+ *
+ * A header stays, where its records do not, of
+ *   - each batch that the log's producer state remembers, all five of a producer: a replay of the log gives the same state;
+ *   - the first batch of each leader epoch: who copies the log or makes its epochs anew learns where each began, and as a
+ *     leader tells others rightly where theirs ended;
+ *   - the round's last batch: a follower learns how far the log goes.
  *
  * Whether a transactional record counts is told by a marker after it, and nothing here knows of aborted transactions yet:
  * a segment with transactional or control batches ends what can be cleaned.
@@ -98,6 +102,7 @@ class Round {
   readonly #modules: RoundModules;
   readonly #map: OffsetMap;
   readonly #nowMs: number;
+  readonly #epochStarts: ReadonlySet<Offset>;
   readonly #unpackBytes: number;
   #endOffset: Offset;
   #spentBytes = 0;
@@ -111,6 +116,7 @@ class Round {
     this.#modules = modules;
     this.#map = new OffsetMap(mapBytes, cleanable.endOffset - firstDirtyOffset);
     this.#nowMs = modules.clock.wallMs();
+    this.#epochStarts = new Set(log.epochs.entries.map(({ startOffset }) => startOffset));
     this.#unpackBytes = unpackLimit(log.config.maxMessageBytes);
     this.#endOffset = firstDirtyOffset;
   }
@@ -315,7 +321,10 @@ class Round {
     const isDue = header.hasDeleteHorizon(batch) && header.baseTimestampOf(batch) <= this.#nowMs;
     return filterBatch(batch, records, {
       newHorizonMs: this.#nowMs + deleteRetentionMs,
-      keepsHeader: this.#isRemembered(batch) || header.nextOffsetOf(batch) === this.#endOffset,
+      keepsHeader:
+        this.#isRemembered(batch) ||
+        this.#epochStarts.has(header.baseOffsetOf(batch)) ||
+        header.nextOffsetOf(batch) === this.#endOffset,
       retains: ({ key, offset, hasValue }) => {
         if (key === null) return false;
         const latest = this.#map.get(key);

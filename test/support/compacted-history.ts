@@ -216,18 +216,41 @@ export class CompactedHistory {
   }
 
   /**
-   * Opened again from the bytes alone, the log is the same: indexes, producers and all; but for the time of a producer's
-   * batch that has lost its latest record.
+   * Opened again from the bytes alone, the log is the same: indexes, epochs, producers and all; but for the time of a
+   * producer's batch that has lost its latest record.
    */
   async checkReplay(): Promise<void> {
     await this.log.flush();
     const here = withoutBatchTimes(await stateOf(this.log));
     const copy = this.disk.clone();
-    for (const path of copy.paths()) if (/\.(snapshot|producers|index|timeindex)$/.test(path)) await copy.remove(path);
+    for (const path of copy.paths())
+      if (/\.(snapshot|producers|index|timeindex)$|leader-epoch-checkpoint$/.test(path)) await copy.remove(path);
     const { log } = await openLog({ config, disk: copy, time: this.time, lastStop: 'killed' });
     const there = withoutBatchTimes(await stateOf(log));
     await log.release();
     if (there !== here) fail(`replayed: ${there}\nhere:     ${here}`);
+  }
+
+  /** A follower that copies the log, gaps and all, has the same one; its files are made in its own order. */
+  async checkCopy(): Promise<void> {
+    const { log } = await openLog({ config: { ...config, segmentBytes: 700 } });
+    for (const batch of header.batchesOf(await everything(this.log)))
+      await log.appendAsFollower(Buffer.from(batch), this.log.lastEpoch());
+    const here = withoutBatchTimes(await stateOf(this.log));
+    const there = withoutBatchTimes(await stateOf(log));
+    if (there !== here) fail(`copied: ${there}\nhere:   ${here}`);
+    await log.release();
+  }
+
+  /** A search by time finds what a scan finds. */
+  async checkTimes(): Promise<void> {
+    const found = await recordsIn(this.log);
+    const times = [...new Set(found.map(({ timestampMs }) => timestampMs))];
+    for (const timestampMs of times.flatMap((ms) => [ms - 1, ms, ms + 1])) {
+      const expected = found.find((record) => record.timestampMs >= timestampMs)?.offset;
+      const actual = (await this.log.offsetForTimestamp(timestampMs))?.offset;
+      if (actual !== expected) fail(`the first record since ${timestampMs} is at ${expected}, found was ${actual}`);
+    }
   }
 
   /** From wherever a reader comes, it is given the next batch there is, and moves on. */

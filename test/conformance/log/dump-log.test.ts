@@ -9,27 +9,34 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/env/logger.ts';
 import { nodeDisk } from '../../../src/env/node/disk.ts';
-import { PartitionLog } from '../../../src/log/partition-log.ts';
+import { compactionRound } from '../../../src/log/compaction-round.ts';
+import { type LogConfig, PartitionLog } from '../../../src/log/partition-log.ts';
 import { offset } from '../../../src/model/brands.ts';
+import { encodeBatch } from '../../../src/records/record-batch.ts';
 import { batchOf, epoch, idempotent, ordersId, usualConfig } from '../../support/log-harness.ts';
 import { ManualTime } from '../../support/manual-time.ts';
 
 const command = process.env.KAFKA_DUMP_LOG?.split(' ') ?? [];
 
+const dump = (...args: string[]): string => {
+  const [program = '', ...before] = command;
+  return execFileSync(program, [...before, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+};
+
 describe.skipIf(command.length === 0)('kafka-dump-log', () => {
   let root: string;
   let directory: string;
 
-  const dump = (...args: string[]): string => {
-    const [program = '', ...before] = command;
-    return execFileSync(program, [...before, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  };
   const files = (suffix: string): string[] =>
     readdirSync(directory)
       .filter((name) => name.endsWith(suffix))
       .map((name) => join(directory, name));
 
-  async function open(lastStop: 'clean' | 'killed', recoveryPoint = 0): Promise<PartitionLog> {
+  async function open(
+    lastStop: 'clean' | 'killed',
+    recoveryPoint = 0,
+    config: Partial<LogConfig> = {},
+  ): Promise<PartitionLog> {
     const time = new ManualTime();
     return PartitionLog.open(
       {
@@ -37,7 +44,7 @@ describe.skipIf(command.length === 0)('kafka-dump-log', () => {
         topic: 'orders',
         partition: 0,
         topicId: ordersId,
-        config: { ...usualConfig, segmentBytes: 50_000, indexIntervalBytes: 1000 },
+        config: { ...usualConfig, segmentBytes: 50_000, indexIntervalBytes: 1000, ...config },
         recoveryPoint: offset(recoveryPoint),
         lastStop,
       },
@@ -90,5 +97,48 @@ describe.skipIf(command.length === 0)('kafka-dump-log', () => {
         expect(text, file).not.toMatch(/mismatch|Found|error|exception|out of order|not in/i);
         expect(text.split('\n').length, file).toBeGreaterThan(suffix === '.snapshot' ? 1 : 2);
       }
+  });
+
+  test('reads compacted segments: headers without records, delete horizons, records taken out in every codec', async () => {
+    directory = join(root, 'compacted-0');
+    const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+    const log = await open('clean', 0, { cleanupPolicy: { compact: true, delete: false } });
+    for (let index = 0; index < 1500; index++) {
+      const records = Array.from({ length: 1 + (index % 4) }, (_, which) => ({
+        key: Buffer.from(`key ${(index * 7 + which * 13) % 400}`),
+        value: (index + which) % 5 === 0 ? null : Buffer.from(`value ${index} `.repeat(20)),
+        timestampMs: 1_700_000_000_000 + ((index * 37) % 100) * 1000 + which,
+      }));
+      const producer = index % 40 === 0 ? idempotent(index, 0) : {};
+      const batch = encodeBatch({ records, codec: codecs[index % 5] ?? 'none', ...producer });
+      await log.appendAsLeader(batch, epoch(1 + Math.floor(index / 400)));
+    }
+    await log.flush();
+    const time = new ManualTime();
+    const clean = (firstDirtyOffset: number) =>
+      compactionRound(
+        log,
+        {
+          firstDirtyOffset: offset(firstDirtyOffset),
+          cleanable: log.cleanableSegments(log.logEndOffset),
+          mapBytes: 24 * 300,
+        },
+        { disk: nodeDisk, clock: time, pause: () => Promise.resolve(), isAborted: () => false },
+      );
+    const sizeBefore = log.sizeBytes;
+    const first = await clean(0);
+    const second = await clean(first.firstDirtyOffset);
+    expect(second.firstDirtyOffset).toBeGreaterThan(first.firstDirtyOffset);
+    expect(log.sizeBytes).toBeLessThan(sizeBefore / 2);
+    await log.close();
+
+    const texts = files('.log').map((file) => dump('--deep-iteration', '--files', file));
+    expect(texts.join('')).not.toContain('isvalid: false');
+    expect(texts.join('')).toMatch(/deleteHorizonMs: OptionalLong\[\d+\]/);
+    expect(texts.join('')).toMatch(/count: 0 /);
+    for (const codec of codecs) expect(texts.join('')).toContain(`compresscodec: ${codec}`);
+    for (const suffix of ['.index', '.timeindex'])
+      for (const file of files(suffix))
+        expect(dump('--files', file), file).not.toMatch(/mismatch|Found|error|exception|out of order|not in/i);
   });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { compactionRound } from '../../../src/log/compaction-round.ts';
+import type { LogConfig } from '../../../src/log/partition-log.ts';
+import { encodeBatch } from '../../../src/records/record-batch.ts';
 import { SeededRandom } from '../../simulation/seeded-random.ts';
 import { CompactedHistory, deleteRetentionMs } from '../../support/compacted-history.ts';
+import { at, epoch, everything, offsetsIn, openLog } from '../../support/log-harness.ts';
 import { diskError, type MemoryDisk } from '../../support/memory-disk.ts';
 
 const mapBytes = 1 << 20;
@@ -46,11 +50,81 @@ describe('a compacted log under random use', () => {
       await history.check();
       await history.checkReplay();
       await history.checkReads();
+      await history.checkTimes();
+      await history.append(); // what an empty active segment has in front of it may be a gap
+      await history.checkCopy();
       expect(history.disk.openFiles).toBeGreaterThan(0);
       await history.log.release();
       expect(history.disk.openFiles, 'files that nobody closes').toBe(0);
     },
   );
+});
+
+/** A log of many small segments, each full of `segmentKeys`, one per segment; and what compaction may have of it. */
+async function segmentsOf(segmentKeys: readonly (readonly string[])[], config: Partial<LogConfig> = {}) {
+  const { log, disk, time } = await openLog({
+    config: { segmentBytes: 1000, cleanupPolicy: { compact: true, delete: false }, ...config },
+  });
+  for (const keys of segmentKeys) {
+    const records = keys.map((key) => ({ key: Buffer.from(key), value: Buffer.alloc(200, 1), timestampMs: 5 }));
+    const rest = Buffer.alloc(1000 - 80 - records.length * 220, 1);
+    records.push({ key: Buffer.from('padding'), value: rest, timestampMs: 5 });
+    await log.appendAsLeader(encodeBatch({ records }), epoch(1));
+  }
+  await log.flush();
+  const clean = () =>
+    compactionRound(
+      log,
+      { firstDirtyOffset: at(0), cleanable: log.cleanableSegments(log.logEndOffset), mapBytes },
+      { disk, clock: time, pause: () => Promise.resolve(), isAborted: () => false },
+    );
+  return { log, disk, time, clean };
+}
+
+const logFiles = (disk: MemoryDisk): string[] => disk.paths().filter((path) => path.endsWith('.log'));
+
+test('neighbours that fit into one segment become one, and none is larger than segment.bytes', async () => {
+  const { log, disk, clean } = await segmentsOf([['a'], ['b'], ['c'], ['d'], ['e'], ['a'], ['a']]);
+  expect(logFiles(disk)).toHaveLength(7);
+  await clean();
+  await clean();
+  const sizes = logFiles(disk).map((path) => disk.contentOf(path).length);
+  expect(sizes.slice(0, -1).every((bytes) => bytes <= 1000)).toBe(true);
+  expect(sizes.length).toBeLessThan(5);
+  expect(offsetsIn(await everything(log))).toEqual([0, 2, 4, 6, 8, 10, 12]); // 0 is where the epoch begins
+});
+
+test('a reader of a segment that is replaced reads on, and misses nothing', async () => {
+  const { log, disk, clean } = await segmentsOf([['a'], ['b'], ['c'], ['a'], ['b'], ['d']]);
+  const limits = { maxBytes: 1, endOffset: log.logEndOffset, minOneBatch: true };
+  for (const from of [0, 1, 2, 5, 7]) await log.read(at(from), limits);
+  const gate = Promise.withResolvers<void>();
+  disk.delay = () => gate.promise;
+  const reads = [0, 2, 4, 6].map((from) => log.read(at(from), limits));
+  const searched = log.offsetForTimestamp(5);
+  disk.delay = () => Promise.resolve();
+  await clean();
+  gate.resolve();
+  const bases: number[] = [];
+  for (const read of await Promise.all(reads)) bases.push(read.baseOffset ?? -1);
+  // Each is the next batch of the log as it was or as it is.
+  expect(bases[0]).toBeOneOf([0, 4]);
+  expect(bases[1]).toBeOneOf([2, 4]);
+  expect(bases.slice(2)).toEqual([4, 6]);
+  expect((await searched)?.offset).toBeOneOf([0, 4]);
+  await log.close();
+  expect(disk.openFiles).toBe(0);
+});
+
+test('a log that is cut where a segment begins ends there, though the one before ends in a gap', async () => {
+  const { log, disk, time, clean } = await segmentsOf([['a'], ['b'], ['c'], ['a'], ['b'], ['c'], ['c']]);
+  await clean();
+  expect(offsetsIn(await everything(log))).toEqual([0, 6, 8, 10, 12]); // 0 is where the epoch begins
+  await log.truncateTo(at(6));
+  expect(log.logEndOffset).toBe(6);
+  await log.close();
+  const { log: again } = await openLog({ config: log.config, disk, time, recoveryPoint: 6 });
+  expect(again.logEndOffset).toBe(6);
 });
 
 describe('a round that is cut short', () => {
