@@ -13,7 +13,7 @@ export interface LogRead {
   readonly byteLength: number;
   /** Of the first batch; absent when there is none. */
   readonly baseOffset?: Offset;
-  /** Where to read on. */
+  /** Where to read on; past `from` without any chunk where the log has nothing from there to the end that was asked for. */
   readonly nextOffset: Offset;
 }
 
@@ -35,7 +35,7 @@ export function segmentIndexOf(segments: readonly Segment[], offset: Offset): nu
   return low;
 }
 
-const nothingFrom = (from: Offset): LogRead => ({ chunks: [], byteLength: 0, nextOffset: from });
+const nothingFrom = (nextOffset: Offset): LogRead => ({ chunks: [], byteLength: 0, nextOffset });
 
 /** Segments were swapped under a read that had not found what it looked for. */
 const lookAgain = Symbol('look again');
@@ -112,9 +112,10 @@ export class LogReader {
       // The index no longer says which segment comes next.
       if (swaps !== this.#swaps) return lookAgain;
       // Compaction can leave the end of a segment empty; anything else that was not given is past a limit.
-      if (read.nextPosition < segment.writtenBytes) break;
+      if (read.nextPosition < segment.writtenBytes) return nothingFrom(from);
     }
-    return nothingFrom(from);
+    // Nothing is there: a gap in front of an active segment without records.
+    return nothingFrom(limits.endOffset);
   }
 
   #remember(nextOffset: Offset, segment: Segment, position: number): void {

@@ -125,6 +125,9 @@ test('a log that is cut where a segment begins ends there, though the one before
   await log.close();
   const { log: again } = await openLog({ config: log.config, disk, time, recoveryPoint: 6 });
   expect(again.logEndOffset).toBe(6);
+  // Whoever reads up to the end comes there, though no batch does.
+  const read = await again.read(at(2), { maxBytes: 1000, endOffset: at(6), minOneBatch: true });
+  expect(read).toEqual({ chunks: [], byteLength: 0, nextOffset: 6 });
 });
 
 describe('a round that is cut short', () => {
