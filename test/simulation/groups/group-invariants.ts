@@ -211,7 +211,7 @@ class OffsetsOfMembersStay implements Invariant {
     const group = committed.group(groupId);
     if (group.hasMembers) fail(this, `${groupId} has members, and its offset of ${topic} ${partition} is deleted`);
     // Where wall clocks jump, so does what they say of the age of an offset.
-    if (world.brokers.some(({ disk }) => disk.hasMovedClock)) return;
+    if (world.groups.deletedByHand.has(groupId) || world.brokers.some(({ disk }) => disk.hasMovedClock)) return;
     const value = committed.offsets.get(offsetKey(groupId, topic, partition));
     // Of the new protocol nothing is written of when a group became empty; then the commit alone counts.
     const sinceMs = Math.max(value?.commitTimestampMs ?? 0, group.classic?.currentStateTimestampMs ?? 0);

@@ -20,7 +20,7 @@ import type { GroupMember, GroupPlan } from './group-plan.ts';
 import { plainConsumerProtocol } from './plain-consumer-protocol.ts';
 import { assertEqualToReplay } from './replay-comparison.ts';
 import type { SimulatedCoordinator, SimulatedShard } from './simulated-coordinator.ts';
-import { StandaloneCommitter, StandaloneReader } from './standalone-client.ts';
+import { StandaloneAdmin, StandaloneCommitter, StandaloneReader } from './standalone-client.ts';
 import { entriesOfWork, imageOfWork, workTopic } from './work-topic.ts';
 
 const offsetsTopic = '__consumer_offsets';
@@ -41,6 +41,8 @@ export class SimulatedGroups {
   readonly plans: readonly GroupPlan[];
   /** By group and generation: how many partitions its leader knew of. */
   readonly sharedOut = new Map<string, number>();
+  /** Groups that somebody has tried to delete, or offsets of them. */
+  readonly deletedByHand = new Set<string>();
   /** They only become more. */
   workPartitions: number;
   readonly commitTimeoutMs: number;
@@ -106,6 +108,7 @@ export class SimulatedGroups {
       groupIds.push('alone');
     }
     for (let i = 0; i < 2; i++) new StandaloneReader(this, `reader ${i}`, groupIds);
+    if (random.chance(0.25)) new StandaloneAdmin(this, groupIds);
     this.#strikeLater();
   }
 
@@ -121,7 +124,7 @@ export class SimulatedGroups {
       // Long enough to learn of a rebalance by a heartbeat, and to come.
       rebalanceTimeoutMs: sessionTimeoutMs * random.pick([0.7, 1, 2]) + 300,
       heartbeatIntervalMs: sessionTimeoutMs / 3,
-      pollMs: random.pick([20, 60, 200]),
+      pollMs: random.pick([40, 100, 250]),
       lateCommits: random.pick([0, 0.1, 0.4]),
     };
   }

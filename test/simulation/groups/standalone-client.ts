@@ -22,7 +22,7 @@ export class StandaloneCommitter {
     this.#process = groups.newClient();
     this.#connection = new GroupConnection(groups, this.#process, `committer of ${groupId}`, groupId);
     this.#positions = new ReadPositions(groups, groupId);
-    this.#everyMs = groups.world.random.pick([50, 200, 2_000]);
+    this.#everyMs = groups.world.random.pick([100, 400, 2_000]);
     for (let partition = 0; partition < groups.workPartitions; partition++) this.#positions.begin(partition, -1);
     this.#commitLater();
   }
@@ -53,7 +53,7 @@ export class StandaloneReader {
     this.#connections = new Map(
       groupIds.map((groupId) => [groupId, new GroupConnection(groups, this.#process, name, groupId)]),
     );
-    this.#everyMs = groups.world.random.pick([30, 100, 300]);
+    this.#everyMs = groups.world.random.pick([60, 150, 400]);
     this.#readLater();
   }
 
@@ -69,6 +69,37 @@ export class StandaloneReader {
         () => undefined,
       );
       this.#readLater();
+    });
+  }
+}
+
+/** Somebody who deletes groups, or offsets of theirs: refused, where a group has members or a member reads the topic. */
+export class StandaloneAdmin {
+  readonly #groups: SimulatedGroups;
+  readonly #process: SimulatedProcess;
+  readonly #groupIds: readonly string[];
+
+  constructor(groups: SimulatedGroups, groupIds: readonly string[]) {
+    this.#groups = groups;
+    this.#process = groups.newClient();
+    this.#groupIds = groupIds;
+    this.#deleteLater();
+  }
+
+  #deleteLater(): void {
+    const { world, deletedByHand } = this.#groups;
+    const { random } = world;
+    this.#process.after(random.between(200, 2_000), () => {
+      if (world.isHealing) return;
+      const groupId = random.pick(this.#groupIds);
+      deletedByHand.add(groupId);
+      const connection = new GroupConnection(this.#groups, this.#process, 'admin', groupId);
+      const topics = [{ topic: workTopic, partitions: [random.below(this.#groups.workPartitions)] }];
+      connection.ask(
+        random.chance(0.5) ? { kind: 'deleteGroup', groupId } : { kind: 'offsetDelete', groupId, topics },
+        1_000,
+        () => this.#deleteLater(),
+      );
     });
   }
 }
