@@ -26,7 +26,7 @@ import {
   memberStates,
   type TopicPartitions,
 } from '../group-records.ts';
-import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
+import { type Assignment, assignmentOf, difference, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
 import { epochRecord, type GroupContext, groupTombstones, targetRecord } from './group-change.ts';
 
@@ -188,7 +188,11 @@ export function downgradeRecords(
       const { assigned, pendingRevocation } = state.currentOf(memberId);
       staying.push({ memberId, value, assigned: union(assigned, pendingRevocation) });
     }
-  if (successor !== null) staying.push(successor);
+  if (successor !== null) {
+    // It may sync before the others have been told to join again: what they still read is not for it to take up.
+    const theirs = staying.reduce((all, { assigned }) => union(all, assigned), emptyAssignment);
+    staying.push({ ...successor, assigned: difference(successor.assigned, theirs) });
+  }
 
   const protocols = staying.map(({ value }) => value.classicMemberMetadata?.supportedProtocols ?? []);
   const protocol = selectProtocol(protocols);

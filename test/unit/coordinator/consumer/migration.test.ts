@@ -437,6 +437,20 @@ describe('a group of the new protocol', () => {
     expect(stateOf(under)).toBe('PreparingRebalance');
   });
 
+  test('is classic again with a successor that takes up nothing that another still reads', () => {
+    const world = Migration.classic();
+    const { under } = world;
+    const protocols = [{ name: 'range', metadata: subscription([]) }];
+    world.joinNew('c', { instanceId: 'i' });
+    const { memberId, generation } = joined(under.ask(joinOf({ protocols, instanceId: 'i' })));
+    const synced = under.ask(syncOf({ memberId, instanceId: 'i', generation }));
+    assert.ok('assignment' in synced, JSON.stringify(synced));
+    // The two that were there before have joined no rebalance yet: all four partitions are theirs.
+    expect(
+      jsonProtocol.decodeAssignment(synced.assignment)?.assignedPartitions.flatMap((one) => one.partitions),
+    ).toEqual([]);
+  });
+
   test('takes a static member of the classic protocol over, with what it had', () => {
     const world = Migration.mixed();
     const { under } = world;
