@@ -39,6 +39,12 @@ describe('a simulated cluster', () => {
     const worlds = Array.from({ length: 40 }, (_, i) => runWorld({ seed: 1_000 + i }));
     assert.ok(worlds.filter((world) => world.committedRecords > 20).length > 30);
   });
+
+  test('answers groups in every third world, so that there is something to tell wrong', () => {
+    const worlds = Array.from({ length: 60 }, (_, i) => runWorld({ seed: 2_000 + i }));
+    assert.ok(worlds.filter((world) => world.groupAnswers > 100).length > 15);
+    assert.ok(worlds.filter((world) => world.groupAnswers === 0).length === 40);
+  });
 });
 
 test('leases that all end at once move no leader: they prove nothing about who held them (I7)', () => {

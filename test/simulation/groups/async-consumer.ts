@@ -244,8 +244,14 @@ export class AsyncConsumer implements GroupMember {
     return this.#positions.snapshot({ generationOrMemberEpoch: this.#memberEpoch, memberId, instanceId });
   }
 
+  /**
+   * An old epoch is for the coordinator to refuse. What was given back in the present one is for the member to leave out: it
+   * can give back several times before its epoch rises.
+   */
   #commit(snapshot: Snapshot): void {
-    const request = this.#positions.commitOf(snapshot);
+    const isOld = snapshot.generationOrMemberEpoch !== this.#memberEpoch;
+    const positions = [...snapshot.positions].filter(([partition]) => isOld || this.#positions.has(partition));
+    const request = this.#positions.commitOf({ ...snapshot, positions: new Map(positions) });
     if (request === null) return;
     this.#connection.ask(request, 1_000, (answer) => {
       if (answer !== null && !isRefused(answer)) this.committedMs = this.#groups.world.scheduler.nowMs;
