@@ -306,6 +306,18 @@ describe('a rebalance', () => {
     assert.equal(stateOf(under), 'PreparingRebalance');
   });
 
+  test('that is broken off leaves nobody with an assignment', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b } = twoStable(under);
+    under.send(joinOf({ memberId: a }));
+    under.send(joinOf({ memberId: b }));
+    const assigned = (): (number | undefined)[] =>
+      described(under)?.members.map(({ assignment }) => assignment.length) ?? [];
+    assert.deepEqual(assigned(), [assignmentOf(a).length, assignmentOf(b).length]);
+    join(under);
+    assert.deepEqual(assigned(), [0, 0, 0]);
+  });
+
   test('removes members that never sync when the rebalance timeout is over; they are told that they are not known', () => {
     const under = new CoordinatorUnderTest();
     const { a, b, generation } = twoJoined(under, { sessionTimeoutMs: 300_000 });
@@ -549,6 +561,18 @@ describe('a session', () => {
   });
 });
 
+test('heartbeats of a member that is new and waits do not end its time to join', () => {
+  const under = new CoordinatorUnderTest();
+  twoStable(under, { sessionTimeoutMs: 300_000, rebalanceTimeoutMs: 300_000 });
+  const required = under.ask(joinOf({ knowsMemberIdRequired: true }));
+  assert.ok('fault' in required && required.fault.code === 'MEMBER_ID_REQUIRED');
+  const { memberId } = required.fault;
+  const waiting = under.send(joinOf({ memberId }));
+  under.ask(heartbeatOf({ memberId, generation: 2 }));
+  under.advance(20_000);
+  assert.equal(under.answerTo(waiting), null);
+});
+
 describe('a group that is full', () => {
   test('takes no one more, but its own members', () => {
     const under = new CoordinatorUnderTest({ maxSize: 2 });
@@ -712,6 +736,16 @@ describe('a static member', () => {
     under.advance(90_000);
     assert.equal(stateOf(under), 'PreparingRebalance');
     assert.equal(joined(under.ask(staticOf('i-1', { memberId }))).generation, 2);
+  });
+
+  test('that leads and is succeeded in a rebalance is succeeded as the leader', () => {
+    const under = new CoordinatorUnderTest();
+    const { b } = stableStatics(under);
+    const third = join(under);
+    const again = under.send(staticOf('i-1'));
+    under.send(joinOf({ memberId: b, instanceId: 'i-2' }));
+    const { memberId, leader, members } = joined(under.answerTo(again));
+    assert.deepEqual([leader, members.length, third.answer()?.leader], [memberId, 3, memberId]);
   });
 
   test('leaves by its instance id alone; and with another member id it is fenced', () => {
