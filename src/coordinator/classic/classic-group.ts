@@ -94,8 +94,8 @@ export class ClassicGroup implements Group {
   #leader: string | null = null;
   #emptySinceMs: number | null = null;
   readonly #subscribedTopics: SubscribedTopics;
-  /** Whether there is a record of it, that a tombstone would have to delete. */
-  #isWritten = false;
+  /** Its last record, which a tombstone would have to delete. */
+  #written: ClassicGroupValue | null = null;
   /** Takes the place of its predecessor when the record that says so is replayed. */
   #successor: ClassicMember | null = null;
   readonly #draft: StepDraft;
@@ -138,7 +138,7 @@ export class ClassicGroup implements Group {
   }
   /** Neither a record nor a member, not even a pending one: without offsets there is no such group. */
   get isNothing(): boolean {
-    return !this.#isWritten && this.isEmpty() && this.#pendingMembers.size === 0;
+    return this.#written === null && this.isEmpty() && this.#pendingMembers.size === 0;
   }
   get hasPendingMembers(): boolean {
     return this.#pendingMembers.size > 0;
@@ -255,13 +255,14 @@ export class ClassicGroup implements Group {
   }
 
   tombstones(): GroupRecord[] {
-    return this.#isWritten ? [{ kind: 'classicGroup', groupId: this.groupId, value: null }] : [];
+    return this.#written !== null ? [{ kind: 'classicGroup', groupId: this.groupId, value: null }] : [];
   }
 
   replay(value: ClassicGroupValue): void {
     const successor = this.#successor;
     this.#successor = null;
-    this.#isWritten = true;
+    this.#written = value;
+    if (this.#isAheadOf(value)) return;
     this.#generation = value.generation;
     this.#protocolType = value.protocolType;
     this.#protocol = value.protocol;
@@ -412,6 +413,7 @@ export class ClassicGroup implements Group {
     this.#removeMember(former.memberId);
     this.#members.add(successor);
     if (isLeader) this.#leader = memberId;
+    this.#maybeWriteSuccessor(former, successor);
     this.#wait(successor, 'join', requestId);
     this.#rebalanceOrCompleteJoin(now);
   }
@@ -431,6 +433,27 @@ export class ClassicGroup implements Group {
     this.#write({ generation, protocol, leader, members: values }, now);
     const of = { generation, protocolType, protocol, leader };
     return successionAnswer(successor.memberId, of, members, { formerLeader, knowsSkipAssignment });
+  }
+
+  /**
+   * In the last generation too, one has taken the place of the other: a coordinator that loads it would fence the new one
+   * for the id it was given here, and its client would stop for good. (Kafka writes it with the next assignment only.)
+   */
+  #maybeWriteSuccessor({ memberId: formerId }: ClassicMember, { memberId, clientId, clientHost }: ClassicMember): void {
+    const written = this.#written;
+    if (written === null || written.members.every((member) => member.memberId !== formerId)) return;
+    const members = written.members.map((member) =>
+      member.memberId === formerId ? { ...member, memberId, clientId, clientHost } : member,
+    );
+    const leader = written.leader === formerId ? memberId : written.leader;
+    this.#draft.write({ kind: 'classicGroup', groupId: this.groupId, value: { ...written, leader, members } });
+  }
+
+  /** A rebalance has begun since the generation that this record is of. */
+  #isAheadOf({ generation, members }: ClassicGroupValue): boolean {
+    if (members.length === 0) return false;
+    if (this.#state.kind === 'preparingRebalance') return true;
+    return this.#state.kind === 'completingRebalance' && generation < this.#generation;
   }
 
   // -- rebalancing
@@ -527,7 +550,7 @@ export class ClassicGroup implements Group {
 
   /** A group that never came so far needs no record to be empty again. */
   #writeEmpty(now: Now): void {
-    if (!this.#isWritten) {
+    if (this.#written === null) {
       this.#protocolType = '';
       this.#protocol = null;
       this.#leader = null;

@@ -738,6 +738,23 @@ describe('a static member', () => {
     assert.equal(joined(under.ask(staticOf('i-1', { memberId }))).generation, 2);
   });
 
+  test('that is succeeded in a rebalance is not fenced by the next coordinator, which loads the generation before', () => {
+    const under = new CoordinatorUnderTest();
+    const { a } = stableStatics(under);
+    join(under);
+    const again = under.send(staticOf('i-2'));
+    const leaving = described(under)?.members.find(({ instanceId }) => instanceId === null)?.memberId ?? '';
+    assert.equal(stateOf(under), 'PreparingRebalance');
+    under.send(leaveOf({ memberId: leaving }));
+    under.send(joinOf({ memberId: a, instanceId: 'i-1' }));
+    const { memberId, generation } = joined(under.answerTo(again));
+    assert.deepEqual([generation, stateOf(under)], [3, 'CompletingRebalance']);
+    under.elect();
+    assert.deepEqual([stateOf(under), described(under)?.members.length], ['Stable', 2]);
+    assert.equal(faultOf(under.ask(syncOf({ memberId, instanceId: 'i-2', generation }))), 'ILLEGAL_GENERATION');
+    assert.equal(faultOf(under.ask(joinOf({ memberId, instanceId: 'i-2' }))), null);
+  });
+
   test('that leads and is succeeded in a rebalance is succeeded as the leader', () => {
     const under = new CoordinatorUnderTest();
     const { b } = stableStatics(under);
