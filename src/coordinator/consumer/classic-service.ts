@@ -22,7 +22,7 @@ import type {
   LeaveGroupRequest,
   SyncGroupRequest,
 } from '../group-requests.ts';
-import { difference, partition } from './assignment.ts';
+import { difference, partition, union } from './assignment.ts';
 import type { CurrentAssignment } from './current-assignment.ts';
 import { type GroupCore, purposes } from './group-core.ts';
 import { assignmentBytes, downgradeRecords, mayDowngrade, topicIdsOf } from './migration.ts';
@@ -74,7 +74,8 @@ export class ClassicService {
     const { classicMemberMetadata: coming } = value;
     if (replaces !== null && mayDowngrade(core.state, [replaces], coming, core.modules.options)) {
       const { consumerProtocol } = core.modules;
-      const successor = { memberId, value, assigned: changed.target };
+      const { assigned, pendingRevocation } = changed.after;
+      const successor = { memberId, value, assigned: union(assigned, pendingRevocation) };
       const { records, group } = downgradeRecords(core.context(now), [replaces], successor, consumerProtocol);
       const { generation, protocol: chosen } = group;
       return core.answered(requestId, records, { ...answer, generation, protocol: chosen });

@@ -46,7 +46,6 @@ export interface MemberChanged {
   readonly records: GroupRecord[];
   readonly before: CurrentAssignment;
   readonly after: CurrentAssignment;
-  readonly target: Assignment;
   /** The topics were compared, and are those of the group epoch that is written. */
   readonly isMetadataFresh: boolean;
 }
@@ -125,7 +124,7 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
       memberId,
       value: currentAssignmentValue(after),
     });
-  return { records, before: valueBefore === null ? initialAssignment : before, after, target, isMetadataFresh };
+  return { records, before: valueBefore === null ? initialAssignment : before, after, isMetadataFresh };
 }
 
 /** Members go, and the group epoch rises. */

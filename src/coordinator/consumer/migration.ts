@@ -3,7 +3,7 @@
  *
  *     classic ──the first member of the new protocol joins──► consumer ──the last one goes──► classic
  *              its generation becomes the group epoch,                  the group epoch becomes the
- *              what members have their target                           generation, and all rebalance
+ *              what members own their target                            generation, and all rebalance
  *
  * In between, members of the classic protocol are served by what they know (`classic-service.ts`). All of a move is in
  * the records of one step: tombstones of what was, and the group as it then is. `group.consumer.migration.policy` says
@@ -51,12 +51,18 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
   const values: ConsumerGroupRecord[] = [];
   const targets: ConsumerGroupRecord[] = [];
   const currents: ConsumerGroupRecord[] = [];
-  const taken = new Map<TopicId, Set<number>>();
+  const members: MovedMember[] = [];
   for (const member of group.members()) {
-    const { memberId } = member;
     const moved = movedMember(member, group.protocol, modules);
     if (typeof moved === 'string') return refused(moved);
-    const assigned = withoutTaken(moved.assigned, taken);
+    members.push(moved);
+  }
+  // What was assigned goes before what members said they owned when they joined, which may be of long ago.
+  const taken = new Map<TopicId, Set<number>>();
+  const assignments = members.map(({ assigned }) => withoutTaken(assigned, taken));
+  for (const [at, moved] of members.entries()) {
+    const { memberId } = moved;
+    const assigned = union(assignments[at] ?? emptyAssignment, withoutTaken(moved.said, taken));
     values.push({ kind: 'consumerGroupMember', groupId, memberId, value: moved.value });
     targets.push(targetRecord(groupId, memberId, assigned));
     currents.push({
@@ -86,8 +92,12 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
 }
 
 interface MovedMember {
+  readonly memberId: string;
   readonly value: ConsumerMemberValue;
+  /** By the last rebalance; nothing when the next one was broken off before it was over. */
   readonly assigned: Assignment;
+  /** What it said it owned when it joined: consumers that rebalance cooperatively keep it meanwhile. */
+  readonly said: Assignment;
 }
 
 /** Or what is in the way. */
@@ -109,6 +119,7 @@ function movedMember(
       return `has an assignor of its own, whose data for member ${member.memberId} would be lost`;
   }
   return {
+    memberId: member.memberId,
     value: {
       instanceId: member.instanceId,
       rackId: subscription.rackId,
@@ -121,6 +132,7 @@ function movedMember(
       classicMemberMetadata: { sessionTimeoutMs: member.sessionTimeoutMs, supportedProtocols: [...member.protocols] },
     },
     assigned: assignmentOf(topicIdsOf(assignment?.assignedPartitions ?? [], image())),
+    said: assignmentOf(topicIdsOf(subscription.ownedPartitions, image())),
   };
 }
 
@@ -167,7 +179,7 @@ function haveOneInCommon([first, ...others]: readonly ClassicMemberMetadata['sup
 export interface Successor {
   readonly memberId: string;
   readonly value: ConsumerMemberValue;
-  /** What it is to have, or may still have. */
+  /** What it may still have. */
   readonly assigned: Assignment;
 }
 

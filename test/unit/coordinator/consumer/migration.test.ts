@@ -226,6 +226,22 @@ describe('a classic group that a member of the new protocol joins', () => {
     expect(world.under.ask(heartbeatOf({ memberId: world.a, generation: 2 }))).toEqual({});
   });
 
+  test('in a rebalance that was broken off leaves to its members what they said they own', () => {
+    const world = Migration.classic();
+    const { under, a, b } = world;
+    const cooperative = (...owned: number[]): JoinGroupRequest['protocols'] => [
+      { name: 'range', metadata: subscription([{ topic: 'orders', partitions: owned }]) },
+    ];
+    for (let round = 0; round < 2; round++) {
+      const second = under.send(joinOf({ memberId: b, protocols: cooperative(2, 3 - round) }));
+      joined(under.ask(joinOf({ memberId: a, protocols: cooperative(0, 1) })));
+      joined(under.answerTo(second));
+    }
+    world.joinNew('c');
+    expect(world.member(a).assignment[0]?.partitions).toEqual([0, 1]);
+    expect(world.member(b).assignment[0]?.partitions).toEqual([2]);
+  });
+
   const joining: Heartbeat = {
     memberId: 'c',
     memberEpoch: 0,
