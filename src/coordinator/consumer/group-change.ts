@@ -159,7 +159,7 @@ export function changeTopicsOfPatterns(
 }
 
 /** The member's own records, in the order that Kafka's coordinator insists on when it reads them. */
-export const memberTombstones = (groupId: string, memberId: string): GroupRecord[] => [
+const memberTombstones = (groupId: string, memberId: string): GroupRecord[] => [
   { kind: 'consumerGroupCurrentAssignment', groupId, memberId, value: null },
   { kind: 'consumerGroupTargetAssignmentMember', groupId, memberId, value: null },
   { kind: 'consumerGroupMember', groupId, memberId, value: null },

@@ -5,8 +5,8 @@ import type { ConsumerGroupHeartbeatRequest } from '../group-requests.ts';
 import { containsAll } from './assignment.ts';
 import type { CurrentAssignment } from './current-assignment.ts';
 
+/** Any epoch below leaves; -1 for good. */
 export const joinEpoch = 0;
-export const leaveEpoch = -1;
 /** A static member that will be back before its session is over. */
 export const leaveForAWhileEpoch = -2;
 

@@ -79,10 +79,6 @@ export class RegexScan {
     this.#matches = new Map(regexes.map(({ pattern }) => [pattern, new Set()]));
   }
 
-  get patterns(): IteratorObject<string> {
-    return this.#matches.keys();
-  }
-
   /** Goes on until all topics were seen or so much was spent; returns topics by pattern in the former case. */
   advance(budget: number): ReadonlyMap<string, Set<string>> | null {
     for (let spent = 0; spent < budget; ) {

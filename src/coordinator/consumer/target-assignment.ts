@@ -26,7 +26,7 @@ export interface TargetedMember {
   readonly target: Assignment;
 }
 
-export type ResolvedRegexes = ReadonlyMap<string, Pick<ResolvedRegex, 'topics'>>;
+type ResolvedRegexes = ReadonlyMap<string, Pick<ResolvedRegex, 'topics'>>;
 
 /** By member id, for every member. Topics that are not there are left out, and so are patterns not resolved yet. */
 export function computeTargets(
@@ -79,9 +79,7 @@ export function computeTargets(
   return assign({ members: input, partitionCounts });
 }
 
-export const isAssignor = (name: string): boolean => assignors.has(name);
-
-export function topicNamesOf({ topicNames, regex }: Subscription, regexes: ResolvedRegexes): ReadonlySet<string> {
+function topicNamesOf({ topicNames, regex }: Subscription, regexes: ResolvedRegexes): ReadonlySet<string> {
   const names = new Set(topicNames);
   if (regex !== null) for (const name of regexes.get(regex)?.topics ?? []) names.add(name);
   return names;
