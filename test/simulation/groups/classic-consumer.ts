@@ -1,6 +1,7 @@
 /**
- * A consumer of the classic protocol, eager: it joins, the leader shares out the partitions, it syncs, reads on from what
- * was committed, commits, now and then late, and gives everything up when it has to join again.
+ * A consumer of the classic protocol: it joins, the leader shares out the partitions, it syncs, reads on from what was
+ * committed, commits, now and then late. When it has to join again it gives everything up, or, cooperative, only what it
+ * finds in another's hands afterwards.
  */
 import type { ConsumerAssignment } from '../../../src/coordinator/group-modules.ts';
 import { isRefused, type JoinGroupAnswer } from '../../../src/coordinator/group-requests.ts';
@@ -10,10 +11,9 @@ import { GroupConnection } from './group-connection.ts';
 import type { GroupMember, GroupPlan } from './group-plan.ts';
 import { plainConsumerProtocol } from './plain-consumer-protocol.ts';
 import { ReadPositions, type Snapshot } from './read-positions.ts';
+import { sharedCooperatively, sharedEagerly } from './shared-partitions.ts';
 import type { SimulatedGroups } from './simulated-groups.ts';
 import { workTopic } from './work-topic.ts';
-
-const protocol = 'range';
 
 export class ClassicConsumer implements GroupMember {
   readonly process: SimulatedProcess;
@@ -27,8 +27,9 @@ export class ClassicConsumer implements GroupMember {
   #memberId = '';
   #generation = -1;
   #isStable = false;
-  /** Partitions of its generation. */
+  /** Partitions that it was told last. */
   #told: ReadonlySet<number> = new Set();
+  #toldIn = -1;
   /** As leader: how many partitions it, or who led before under its instance id, shared out; -1 where it leads nobody. */
   #sharedOut = -1;
   /** Counts the times it began to join: what was begun before is over then. */
@@ -56,6 +57,9 @@ export class ClassicConsumer implements GroupMember {
   holds(partition: number): boolean {
     return !this.process.isDead && this.#told.has(partition);
   }
+  get #protocol(): string {
+    return this.#plan.isCooperative ? 'cooperative-sticky' : 'range';
+  }
   get stableIn(): number | null {
     return this.#isStable ? this.#generation : null;
   }
@@ -68,7 +72,7 @@ export class ClassicConsumer implements GroupMember {
 
   leave(): void {
     this.process.run(() => {
-      this.#giveUp();
+      this.#loseEverything();
       this.#isLeaving = true;
       const members = [{ memberId: this.#memberId, instanceId: this.instanceId, reason: null }];
       this.#connection.ask({ kind: 'leaveGroup', groupId: this.#plan.groupId, members }, 1_000, () =>
@@ -77,15 +81,22 @@ export class ClassicConsumer implements GroupMember {
     });
   }
 
-  #giveUp(): void {
+  #loseEverything(): void {
     this.#isStable = false;
     this.#joins++;
     this.#told = new Set();
     this.#positions.clear();
   }
 
+  /** Before it joins: an eager consumer gives up what it reads. */
+  #prepareToJoin(): void {
+    if (!this.#plan.isCooperative) return this.#loseEverything();
+    this.#isStable = false;
+    this.#joins++;
+  }
+
   #joinSoon(): void {
-    this.#giveUp();
+    this.#prepareToJoin();
     const joins = this.#joins;
     this.process.after(this.#groups.world.random.between(20, 120), () => {
       if (joins === this.#joins) this.#join();
@@ -94,15 +105,15 @@ export class ClassicConsumer implements GroupMember {
 
   #join(): void {
     if (this.#isLeaving) return;
-    this.#giveUp();
+    this.#prepareToJoin();
     const joins = this.#joins;
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#plan;
     const metadata = plainConsumerProtocol.encodeSubscription({
       version: 1,
       topics: [workTopic],
       userData: null,
-      ownedPartitions: [],
-      generation: -1,
+      ownedPartitions: this.#told.size === 0 ? [] : [{ topic: workTopic, partitions: [...this.#told] }],
+      generation: this.#toldIn,
       rackId: null,
     });
     this.#connection.ask(
@@ -116,7 +127,7 @@ export class ClassicConsumer implements GroupMember {
         sessionTimeoutMs,
         rebalanceTimeoutMs,
         protocolType: 'consumer',
-        protocols: [{ name: protocol, metadata }],
+        protocols: [{ name: this.#protocol, metadata }],
         reason: null,
         knowsMemberIdRequired: true,
         knowsSkipAssignment: true,
@@ -136,13 +147,14 @@ export class ClassicConsumer implements GroupMember {
 
   #joinAfter(fault: Fault): void {
     if (fault.code === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
+    if (fault.code === 'UNKNOWN_MEMBER_ID' || fault.code === 'ILLEGAL_GENERATION') this.#loseEverything();
     if (fault.code === 'FENCED_INSTANCE_ID') this.#onReplaced();
     else this.#joinSoon();
   }
 
   /** Another consumer has its instance id now. */
   #onReplaced(): void {
-    this.#giveUp();
+    this.#loseEverything();
     this.process.die();
     this.#groups.onReplaced(this);
   }
@@ -157,13 +169,18 @@ export class ClassicConsumer implements GroupMember {
     this.#sync(sharesOut ? this.#assignmentsOf(answer.members) : []);
   }
 
-  /** Any two leaders share out alike but for where they begin. */
   #assignmentsOf(members: JoinGroupAnswer['members']): { memberId: string; assignment: Buffer }[] {
-    const first = this.#groups.world.random.below(members.length);
-    return members.map(({ memberId }, i) => {
-      const partitions = [];
-      for (let p = 0; p < this.#groups.workPartitions; p++) if ((p + first) % members.length === i) partitions.push(p);
-      const assignedPartitions = [{ topic: workTopic, partitions }];
+    const { world, workPartitions } = this.#groups;
+    const sharing = members.map(({ memberId, metadata }) => {
+      const subscription = plainConsumerProtocol.decodeSubscription(metadata);
+      const owned = subscription?.ownedPartitions.flatMap(({ partitions }) => partitions) ?? [];
+      return { memberId, owned, generation: subscription?.generation ?? -1 };
+    });
+    const shares = this.#plan.isCooperative
+      ? sharedCooperatively(sharing, workPartitions)
+      : sharedEagerly(sharing, workPartitions, world.random.below(members.length));
+    return members.map(({ memberId }) => {
+      const assignedPartitions = [{ topic: workTopic, partitions: shares.get(memberId) ?? [] }];
       const assignment = plainConsumerProtocol.encodeAssignment({ version: 1, assignedPartitions, userData: null });
       return { memberId, assignment };
     });
@@ -180,7 +197,7 @@ export class ClassicConsumer implements GroupMember {
         memberId: this.#memberId,
         instanceId: this.instanceId,
         protocolType: 'consumer',
-        protocol,
+        protocol: this.#protocol,
         assignments,
       },
       rebalanceTimeoutMs + 500,
@@ -197,9 +214,22 @@ export class ClassicConsumer implements GroupMember {
   }
 
   #onAssigned(assigned: ConsumerAssignment['assignedPartitions']): void {
+    const before = this.#told;
     this.#told = new Set(assigned.flatMap(({ partitions }) => partitions));
+    this.#toldIn = this.#generation;
     this.#groups.world.onPartitionsHeld(this, [...this.#told]);
-    this.#fetchOffsets(assigned);
+    const revoked = [...before].filter((partition) => !this.#told.has(partition));
+    for (const partition of revoked) this.#positions.delete(partition);
+    // What it gives up is another's once everybody has joined again.
+    if (revoked.length > 0) return this.#join();
+    const added = [...this.#told].filter((partition) => !this.#positions.has(partition));
+    if (added.length > 0) this.#fetchOffsets([{ topic: workTopic, partitions: added }]);
+    else this.#onSettled();
+  }
+
+  #onSettled(): void {
+    this.#isStable = true;
+    this.#heartbeatLater();
   }
 
   #fetchOffsets(assigned: ConsumerAssignment['assignedPartitions']): void {
@@ -217,12 +247,10 @@ export class ClassicConsumer implements GroupMember {
         }
         for (const { partitions } of answer.topics)
           for (const { partition, offset } of partitions) this.#positions.begin(partition, offset);
-        if (this.#isStable) return;
-        this.#isStable = true;
-        this.#heartbeatLater();
+        this.#onSettled();
       },
     );
-    // Heartbeats run beside; the model sends them from then on, so a fetch that takes too long costs the membership.
+    // Heartbeats begin afterwards: a fetch that takes too long costs the membership.
   }
 
   #heartbeatLater(): void {
@@ -262,7 +290,7 @@ export class ClassicConsumer implements GroupMember {
     this.process.after(this.#plan.pollMs * this.#groups.world.random.between(0.5, 1.5), () => {
       // The leader alone looks at the topic: the others are told to join again.
       if (this.#isStable && this.#sharedOut >= 0 && this.#sharedOut < this.#groups.workPartitions) this.#join();
-      if (this.#isStable) {
+      if (this.#positions.partitions.length > 0) {
         const { random } = this.#groups.world;
         this.#positions.poll();
         const snapshot = this.#snapshot();
@@ -284,14 +312,17 @@ export class ClassicConsumer implements GroupMember {
     });
   }
 
+  /** What is of an old generation is for the coordinator to refuse; of the present one it leaves out what it gave up. */
   #commit(snapshot: Snapshot): void {
-    const request = this.#positions.commitOf(snapshot);
+    const isOld = snapshot.generationOrMemberEpoch !== this.#generation;
+    const positions = [...snapshot.positions].filter(([partition]) => isOld || this.#positions.has(partition));
+    const request = this.#positions.commitOf({ ...snapshot, positions: new Map(positions) });
     if (request === null) return;
     const joins = this.#joins;
     this.#connection.ask(request, 1_000, (answer) => {
       if (answer === null) return;
       if (!isRefused(answer)) this.#committedMs = this.#groups.world.scheduler.nowMs;
-      else if (joins === this.#joins && snapshot.generationOrMemberEpoch === this.#generation)
+      else if (joins === this.#joins && this.#isStable && snapshot.generationOrMemberEpoch === this.#generation)
         this.#mustJoin(answer.fault);
     });
   }

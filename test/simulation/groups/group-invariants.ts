@@ -256,16 +256,23 @@ class ToldEpochsAreCommitted implements Invariant {
   }
 }
 
-/** KIP-848: a partition is told to a member only when whoever had it has given it back, or is no member any more. */
+/**
+ * A partition is told to a member only when whoever had it has given it back, or is no member any more. Of the classic
+ * protocol this is so where members join again in time, and leaders know what they read: static members need not come, and
+ * then nobody can tell their leader.
+ */
 class NobodyElseHoldsIt implements Invariant {
   readonly name = 'C13 a partition is handed on when it was given back';
 
   onPartitionsHeld(world: World, member: GroupMember, partitions: readonly number[]): void {
-    const { consumerMembers } = committedOf(world).group(member.groupId);
+    const { consumerMembers, classic } = committedOf(world).group(member.groupId);
+    const isMember = ({ memberId, instanceId }: GroupMember): boolean =>
+      consumerMembers.has(memberId) ||
+      (instanceId === null && classic?.members.some((one) => one.memberId === memberId) === true);
     // It stood still while it was told, and has been fenced since: it will learn of that next.
-    if (!consumerMembers.has(member.memberId)) return;
+    if (!isMember(member)) return;
     for (const other of world.groups?.members ?? []) {
-      if (other === member || other.groupId !== member.groupId || !consumerMembers.has(other.memberId)) continue;
+      if (other === member || other.groupId !== member.groupId || !isMember(other)) continue;
       const held = partitions.find((partition) => other.holds(partition));
       if (held !== undefined)
         fail(this, `${member.name} of ${member.groupId} is told ${held}, and ${other.name} has not given it back`);

@@ -5,6 +5,8 @@ export interface GroupPlan {
   readonly groupId: string;
   readonly protocol: 'classic' | 'consumer' | 'both';
   readonly members: number;
+  /** Its classic members keep what they read while they join again (KIP-429). */
+  readonly isCooperative: boolean;
   /** Members have instance ids, and come back under them. */
   readonly isStatic: boolean;
   readonly sessionTimeoutMs: number;

@@ -119,6 +119,7 @@ export class SimulatedGroups {
       groupId: `group-${number}`,
       protocol: random.pick(['classic', 'consumer', 'both']),
       members: random.pick([1, 2, 2, 3]),
+      isCooperative: random.chance(0.4),
       isStatic: random.chance(0.3),
       sessionTimeoutMs,
       // Long enough to learn of a rebalance by a heartbeat, and to come.
