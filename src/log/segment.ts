@@ -146,7 +146,10 @@ export class Segment {
 
   /** Brings the index files up to what was appended. */
   async persistIndexes(): Promise<void> {
-    if (!this.#hasIndexes || this.#sizeBytes === 0) return;
+    if (this.#hasIndexes && this.#sizeBytes > 0) await this.#writeIndexes();
+  }
+
+  async #writeIndexes(): Promise<void> {
     await this.#offsets.persist(this.#disk);
     await this.#times.persist(this.#disk);
   }
@@ -380,7 +383,7 @@ export class Segment {
     );
     if (scan.bad !== null) throw this.#corrupt(scan.position, scan.bad);
     await this.cutFileTo(scan.position);
-    await this.persistIndexes();
+    await this.#writeIndexes(); // also where no batch is left: old rows would look right beside new batches
     return this.#nextOffset;
   }
 

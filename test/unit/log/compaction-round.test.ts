@@ -120,8 +120,11 @@ test('a log that is cut where a segment begins ends there, though the one before
   const { log, disk, time, clean } = await segmentsOf([['a'], ['b'], ['c'], ['a'], ['b'], ['c'], ['c']]);
   await clean();
   expect(offsetsIn(await everything(log))).toEqual([0, 6, 8, 10, 12]); // 0 is where the epoch begins
+  const timeIndex = '/data/orders-0/00000000000000000006.timeindex';
+  expect(disk.contentOf(timeIndex)).toHaveLength(12);
   await log.truncateTo(at(6));
   expect(log.logEndOffset).toBe(6);
+  expect(disk.contentOf(timeIndex), 'rows of what was cut').toHaveLength(0);
   await log.close();
   const { log: again } = await openLog({ config: log.config, disk, time, recoveryPoint: 6 });
   expect(again.logEndOffset).toBe(6);
