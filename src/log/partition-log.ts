@@ -625,6 +625,7 @@ export class PartitionLog {
         await swapIn(cleaned, old, onDecided, { directory: this.directory, disk: this.#modules.disk });
       } catch (error) {
         this.#fail(error);
+        for (const segment of [...old, cleaned]) await segment.close().catch(() => {}); // some are in no list any more
         throw storageFault(error);
       }
       return true;

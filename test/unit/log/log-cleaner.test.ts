@@ -312,3 +312,75 @@ describe('a round', () => {
     expect(offsets.filter((offset) => offset < before)).toHaveLength(3);
   });
 });
+
+describe('a compacted log in a directory under random use', () => {
+  test.each(Array.from({ length: 12 }, (_, index) => index + 1))(
+    'gives each key its last value, whenever the process was killed (seed %i)',
+    async (seed) => {
+      const random = new SeededRandom(seed);
+      const world = new World();
+      await world.disk.makeDirectory('/proc/sys/kernel/random');
+      await world.disk.replaceFile('/proc/sys/kernel/random/boot_id', 'one and the same\n');
+      const config = { ...compacted, minCleanableDirtyRatio: 0.1 };
+      let model: { offset: number; key: string; value: string }[] = [];
+      let directory = await world.joined();
+      let log = await openTopic(directory, 'orders', config);
+      let committed = 0;
+      world.highWatermarks.set('orders', committed);
+
+      const append = async (): Promise<void> => {
+        const [key, value, offset] = [`k${random.below(5)}`, `v${random.next()}`, log.logEndOffset];
+        await put(log, key, value);
+        model.push({ offset, key, value });
+      };
+      const cut = async (): Promise<void> => {
+        const end = committed + random.below(log.logEndOffset - committed + 1);
+        await log.truncateTo(at(end));
+        model = model.filter(({ offset }) => offset < end);
+      };
+      /** From some operation on the disk does nothing any more; what it was doing then is lost. */
+      const killed = async (): Promise<void> => {
+        let left = random.below(60);
+        world.disk.fault = () => (left-- > 0 ? null : diskError('EIO'));
+        await world.look();
+        if (random.chance(0.3)) await cut().catch(() => {});
+        await directory.abandon();
+        world.disk.fault = () => null;
+      };
+      const restarted = async (): Promise<void> => {
+        if (random.chance(0.3)) await directory.close(3 as BrokerEpoch);
+        else await killed();
+        directory = await world.joined();
+        log = await openTopic(directory, 'orders', config);
+        // A cut that was under way may have been carried out, or not.
+        model = model.filter(({ offset }) => offset < log.logEndOffset);
+      };
+      const check = async (): Promise<void> => {
+        const records = await recordsIn(log);
+        const last = new Map(model.map(({ key, value }) => [key, value]));
+        expect(new Map(records.map(({ key, value }) => [key, value]))).toEqual(last);
+        const firstDirty = Number(/orders 0 (\d+)/.exec(world.checkpoint())?.[1] ?? 0);
+        expect(firstDirty).toBeLessThanOrEqual(log.logEndOffset);
+        const clean = records.filter(({ offset }) => offset < firstDirty).map(({ key }) => key);
+        expect(new Set(clean).size, `below ${firstDirty}`).toBe(clean.length);
+      };
+
+      for (let step = 0; step < 150; step++) {
+        const chance = random.below(30);
+        if (chance < 24) await append();
+        else if (chance < 26) {
+          await log.flush();
+          committed += random.below(log.logEndOffset - committed + 1);
+          world.highWatermarks.set('orders', committed);
+        } else if (chance < 28) await world.look();
+        else if (chance < 29) await cut();
+        else await restarted();
+        if (chance >= 26) await check();
+      }
+      await world.look();
+      await check();
+      await directory.close(3 as BrokerEpoch);
+      expect(world.disk.openFiles).toBe(0);
+    },
+  );
+});
