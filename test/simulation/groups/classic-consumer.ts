@@ -4,14 +4,14 @@
  * finds in another's hands afterwards.
  */
 import type { ConsumerAssignment } from '../../../src/coordinator/group-modules.ts';
-import { isRefused, type JoinGroupAnswer } from '../../../src/coordinator/group-requests.ts';
+import { isRefused, type JoinGroupAnswer, type SyncGroupRequest } from '../../../src/coordinator/group-requests.ts';
 import type { Fault } from '../../../src/model/fault.ts';
 import type { SimulatedProcess } from '../simulated-process.ts';
 import { GroupConnection } from './group-connection.ts';
 import type { GroupMember, GroupPlan } from './group-plan.ts';
 import { plainConsumerProtocol } from './plain-consumer-protocol.ts';
 import { ReadPositions, type Snapshot } from './read-positions.ts';
-import { sharedCooperatively, sharedEagerly } from './shared-partitions.ts';
+import { type Shares, sharedCooperatively, sharedEagerly } from './shared-partitions.ts';
 import type { SimulatedGroups } from './simulated-groups.ts';
 import { workTopic } from './work-topic.ts';
 
@@ -164,29 +164,26 @@ export class ClassicConsumer implements GroupMember {
     this.#generation = answer.generation;
     const isLeader = answer.leader === answer.memberId;
     const sharesOut = isLeader && !answer.skipAssignment;
-    if (sharesOut) this.#groups.sharedOut.set(`${this.groupId} ${this.#generation}`, this.#groups.workPartitions);
-    this.#sharedOut = isLeader ? (this.#groups.sharedOut.get(`${this.groupId} ${this.#generation}`) ?? 0) : -1;
-    this.#sync(sharesOut ? this.#assignmentsOf(answer.members) : []);
+    const name = `${this.groupId} ${this.#generation}`;
+    const shares = sharesOut ? this.#sharesOf(answer.members) : null;
+    if (shares) this.#groups.sharedOut.set(name, [...shares.values()].flat().length);
+    this.#sharedOut = isLeader ? (this.#groups.sharedOut.get(name) ?? 0) : -1;
+    this.#sync(shares ? assignmentsOf(shares) : []);
   }
 
-  #assignmentsOf(members: JoinGroupAnswer['members']): { memberId: string; assignment: Buffer }[] {
+  #sharesOf(members: JoinGroupAnswer['members']): Shares {
     const { world, workPartitions } = this.#groups;
     const sharing = members.map(({ memberId, metadata }) => {
       const subscription = plainConsumerProtocol.decodeSubscription(metadata);
       const owned = subscription?.ownedPartitions.flatMap(({ partitions }) => partitions) ?? [];
       return { memberId, owned, generation: subscription?.generation ?? -1 };
     });
-    const shares = this.#plan.isCooperative
+    return this.#plan.isCooperative
       ? sharedCooperatively(sharing, workPartitions)
       : sharedEagerly(sharing, workPartitions, world.random.below(members.length));
-    return members.map(({ memberId }) => {
-      const assignedPartitions = [{ topic: workTopic, partitions: shares.get(memberId) ?? [] }];
-      const assignment = plainConsumerProtocol.encodeAssignment({ version: 1, assignedPartitions, userData: null });
-      return { memberId, assignment };
-    });
   }
 
-  #sync(assignments: { memberId: string; assignment: Buffer }[]): void {
+  #sync(assignments: SyncGroupRequest['assignments']): void {
     const joins = this.#joins;
     const { groupId, rebalanceTimeoutMs } = this.#plan;
     this.#connection.ask(
@@ -288,7 +285,8 @@ export class ClassicConsumer implements GroupMember {
 
   #pollLater(): void {
     this.process.after(this.#plan.pollMs * this.#groups.world.random.between(0.5, 1.5), () => {
-      // The leader alone looks at the topic: the others are told to join again.
+      // The leader alone looks for partitions that nobody reads, new ones or ones that a member has given up, who may have
+      // started anew since and know nothing of it; the others are told to join again.
       if (this.#isStable && this.#sharedOut >= 0 && this.#sharedOut < this.#groups.workPartitions) this.#join();
       if (this.#positions.partitions.length > 0) {
         const { random } = this.#groups.world;
@@ -327,3 +325,10 @@ export class ClassicConsumer implements GroupMember {
     });
   }
 }
+
+const assignmentsOf = (shares: Shares): SyncGroupRequest['assignments'] =>
+  Array.from(shares, ([memberId, partitions]) => {
+    const assignedPartitions = [{ topic: workTopic, partitions }];
+    const assignment = plainConsumerProtocol.encodeAssignment({ version: 1, assignedPartitions, userData: null });
+    return { memberId, assignment };
+  });

@@ -39,7 +39,7 @@ export class SimulatedGroups {
   readonly world: World;
   readonly committed = new CommittedGroups();
   readonly plans: readonly GroupPlan[];
-  /** By group and generation: how many partitions its leader knew of. */
+  /** By group and generation: how many partitions its leader shared out. */
   readonly sharedOut = new Map<string, number>();
   /** Groups that somebody has tried to delete, or offsets of them. */
   readonly deletedByHand = new Set<string>();
