@@ -156,7 +156,9 @@ export class ClassicGroup implements Group {
       this.#maybeCompleteJoin(now);
     } else if (!this.#suits(request)) this.#draft.answer(requestId, { fault: inconsistentProtocol });
     else if (memberId === '') this.#joinWithoutId(request, requestId, now);
-    else if (this.#pendingMembers.has(memberId)) this.#addMember(memberId, request, requestId, now);
+    // Only dynamic members are given an id first: with an instance id it could take a place that another one holds.
+    else if (request.instanceId === null && this.#pendingMembers.has(memberId))
+      this.#addMember(memberId, request, requestId, now);
     else this.#rejoin(request, requestId, now);
     return this.#draft.take();
   }

@@ -573,6 +573,17 @@ test('heartbeats of a member that is new and waits do not end its time to join',
   assert.equal(under.answerTo(waiting), null);
 });
 
+test('an id that was given to a dynamic member lets nobody in as a static one', () => {
+  const under = new CoordinatorUnderTest();
+  const holder = joined(under.ask(joinOf({ instanceId: 'i-1' }))).memberId;
+  const required = under.ask(joinOf({ knowsMemberIdRequired: true }));
+  assert.ok('fault' in required && required.fault.code === 'MEMBER_ID_REQUIRED');
+  const { memberId } = required.fault;
+  assert.equal(faultOf(under.ask(joinOf({ memberId, instanceId: 'i-1' }))), 'FENCED_INSTANCE_ID');
+  assert.equal(faultOf(under.ask(joinOf({ memberId, instanceId: 'i-2' }))), 'UNKNOWN_MEMBER_ID');
+  assert.equal(faultOf(under.ask(heartbeatOf({ memberId: holder }))), null);
+});
+
 describe('a group that is full', () => {
   test('takes no one more, but its own members', () => {
     const under = new CoordinatorUnderTest({ maxSize: 2 });
