@@ -11,6 +11,7 @@
  */
 import { ClassicGroup } from './classic/classic-group.ts';
 import { ConsumerGroup } from './consumer/consumer-group.ts';
+import type { Now } from './coordinator-shard.ts';
 import type { GroupStep } from './group.ts';
 import type { GroupModules } from './group-modules.ts';
 import type { ClassicGroupValue, ConsumerGroupRecord, GroupRecord, OffsetCommitValue } from './group-records.ts';
@@ -61,11 +62,11 @@ export class GroupRegistry {
   }
 
   /** Before each event: what was to arrive with the last one was refused, and whoever waits in it comes again. */
-  onEvent(): GroupStep | null {
+  onEvent(now: Now): GroupStep | null {
     const refused = this.#arriving;
     this.#arriving = null;
     if (refused === null) return null;
-    const step = refused.type === 'classic' ? refused.disband() : null;
+    const step = refused.type === 'classic' ? refused.disband(now) : null;
     refused.close();
     return step;
   }

@@ -54,7 +54,7 @@ export class GroupShard implements GroupCoordinatorShard {
   }
 
   handle(request: GroupRequest, requestId: number, now: Now): readonly GroupStep[] {
-    const late = this.#groups.onEvent();
+    const late = this.#groups.onEvent(now);
     const step = this.#step(request, requestId, now);
     if ('groupId' in request) this.#groups.maybeForget(request.groupId);
     return late === null ? [step] : [late, step];
@@ -71,7 +71,7 @@ export class GroupShard implements GroupCoordinatorShard {
   }
 
   onTick(now: Now): readonly GroupStep[] {
-    const late = this.#groups.onEvent();
+    const late = this.#groups.onEvent(now);
     const steps = late === null ? [] : [late];
     for (const group of this.#groups.takeMoved())
       if (group.type === 'classic') steps.push(group.onDowngraded(now));
@@ -86,7 +86,7 @@ export class GroupShard implements GroupCoordinatorShard {
   }
 
   onTopicsChanged(change: TopicsChange, now: Now): readonly GroupStep[] {
-    const late = this.#groups.onEvent();
+    const late = this.#groups.onEvent(now);
     for (const group of this.#groups.all.values()) if (group.type === 'consumer') group.onTopicsChanged(change);
     if (change.deleted.length > 0) this.#cleanup.beginDeletion(change.deleted);
     const steps = this.#cleanup.nextSlice(now);
@@ -216,7 +216,7 @@ export class GroupShard implements GroupCoordinatorShard {
     return {
       key: known.groupId,
       records: [...known.tombstones(), ...moved, ...step.records],
-      answers: [...known.disband().answers, ...step.answers],
+      answers: [...known.disband(now).answers, ...step.answers],
     };
   }
 

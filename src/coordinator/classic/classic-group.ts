@@ -172,7 +172,7 @@ export class ClassicGroup implements Group {
     else {
       const member = this.#memberOf(request.memberId);
       state.pendingSync.delete(member.memberId);
-      if (state.pendingSync.size === 0) this.#draft.cancelDeadline('sync');
+      if (state.kind === 'stable' && state.pendingSync.size === 0) this.#draft.cancelDeadline('sync');
       this.#armSession(member, now);
       if (state.kind === 'stable') this.#draft.answer(requestId, syncAnswer(this, member.assignment));
       else {
@@ -284,7 +284,10 @@ export class ClassicGroup implements Group {
     // Records before version 2 do not tell since when.
     const sinceMs = value.currentStateTimestampMs === -1 ? null : value.currentStateTimestampMs;
     if (value.members.length === 0) this.#becomeEmpty(sinceMs);
-    else this.#state = { kind: 'stable', pendingSync };
+    else {
+      this.#state = { kind: 'stable', pendingSync };
+      if (pendingSync.size === 0) this.#draft.cancelDeadline('sync');
+    }
   }
 
   onLoaded(now: Now): void {
@@ -307,9 +310,13 @@ export class ClassicGroup implements Group {
     return this.#draft.take();
   }
 
-  /** Everybody who waits is told to come again: a group of the other protocol takes its place. */
-  disband(): GroupStep {
-    for (const member of this.#members.all()) this.#refuse(member, rebalanceInProgress);
+  /** Everybody who waits is told to come again: a group of the other protocol takes its place, if that can be written. */
+  disband(now: Now): GroupStep {
+    for (const member of this.#members.all()) {
+      if (member.waiting === null) continue;
+      this.#refuse(member, rebalanceInProgress);
+      this.#armSession(member, now);
+    }
     return this.#draft.take();
   }
 
@@ -596,9 +603,10 @@ export class ClassicGroup implements Group {
     }
   }
 
+  /** All may have synced and still be waited for: nothing has come of it where the log refused the assignment. */
   #onSyncTimeUp(now: Now): void {
     const state = this.#state;
-    if (!('pendingSync' in state) || state.pendingSync.size === 0) return;
+    if (!('pendingSync' in state) || (state.kind === 'stable' && state.pendingSync.size === 0)) return;
     for (const memberId of state.pendingSync) this.#removeMember(memberId);
     this.#prepareRebalance(now);
   }

@@ -867,6 +867,21 @@ describe('what is written', () => {
     assert.equal(stateOf(under), 'Stable');
   });
 
+  test('ends when the rebalance timeout is over where the log refused it and the leader does not come again', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b, generation } = twoJoined(under);
+    under.send(syncOf({ memberId: b, generation }));
+    under.refusal = { code: 'NOT_ENOUGH_REPLICAS' };
+    under.ask(syncOf({ memberId: a, generation }));
+    under.refusal = null;
+    for (let ms = 0; ms < 30_000; ms += 5000) {
+      for (const memberId of [a, b]) assert.deepEqual(under.ask(heartbeatOf({ memberId, generation })), {});
+      under.advance(5000);
+    }
+    for (const memberId of [a, b])
+      assert.equal(faultOf(under.ask(heartbeatOf({ memberId, generation }))), 'REBALANCE_IN_PROGRESS');
+  });
+
   test('comes to nothing where its leader is gone before it was committed', () => {
     const under = new CoordinatorUnderTest();
     const first = twoStable(under);

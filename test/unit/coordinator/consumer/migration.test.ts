@@ -226,6 +226,31 @@ describe('a classic group that a member of the new protocol joins', () => {
     expect(world.under.ask(heartbeatOf({ memberId: world.a, generation: 2 }))).toEqual({});
   });
 
+  test('that cannot be written leaves nobody without a session who waited in it', () => {
+    const world = Migration.classic();
+    const { under, a, b } = world;
+    const protocols = [{ name: 'range', metadata: subscription([]) }];
+    under.send(joinOf({ memberId: a, protocols }));
+    under.ask(joinOf({ memberId: b, protocols }));
+    const waiting = under.send(syncOf({ memberId: b, generation: 3 }));
+    for (let ms = 0; ms < 15_000; ms += 5000) {
+      under.advance(5000);
+      expect(under.ask(heartbeatOf({ memberId: a, generation: 3 }))).toEqual({});
+    }
+    under.refusal = { code: 'NOT_ENOUGH_REPLICAS' };
+    const joining = { memberEpoch: 0, rebalanceTimeoutMs: 1000, subscribedTopicNames: ['orders'], topicPartitions: [] };
+    expect(world.heartbeat({ memberId: 'c', ...joining })).toHaveProperty('fault');
+    expect(faultOf(under.answerTo(waiting))).toBe('COORDINATOR_NOT_AVAILABLE');
+    under.refusal = null;
+    // It never comes again.
+    under.ask(syncOf({ memberId: a, generation: 3, assignments: [{ memberId: a, assignment: assignment(0, 1) }] }));
+    for (let ms = 0; ms < 10_000; ms += 5000) {
+      under.ask(heartbeatOf({ memberId: a, generation: 3 }));
+      under.advance(5000);
+    }
+    expect(faultOf(under.ask(heartbeatOf({ memberId: a, generation: 3 })))).toBe('REBALANCE_IN_PROGRESS');
+  });
+
   test('in a rebalance that was broken off leaves to its members what they said they own', () => {
     const world = Migration.classic();
     const { under, a, b } = world;
