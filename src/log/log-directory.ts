@@ -117,6 +117,8 @@ export class LogDirectory {
   readonly #waitingForSlot: (() => void)[] = [];
   /** The controller knows how the last stop was, or it cost nothing. */
   #isStopKnown: boolean;
+  /** No more logs are opened. */
+  #isClosing = false;
   #isEnded = false;
   #hasFailed = false;
 
@@ -226,11 +228,11 @@ export class LogDirectory {
     return this.#inTurn(name, async () => {
       await this.#takeSlot();
       try {
-        this.#refuseWhenEnded();
+        this.#refuse(this.#isClosing);
         const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
         await this.#cleaner.onEndLowered(log, log.logEndOffset);
         if (this.#isEnded) await log.release();
-        this.#refuseWhenEnded();
+        this.#refuse(this.#isEnded);
         log.onRecoveryPointLowered = async () => {
           await this.#cleaner.onEndLowered(log, log.recoveryPoint);
           await this.checkpointRecoveryPoints();
@@ -244,8 +246,8 @@ export class LogDirectory {
     });
   }
 
-  #refuseWhenEnded(): void {
-    if (this.#isEnded) throw new LogDirectoryError('FAILED', `${this.path} is closed`);
+  #refuse(isClosed: boolean): void {
+    if (isClosed) throw new LogDirectoryError('FAILED', `${this.path} is closed`);
   }
 
   /** What is done with one directory is done one after the other: the name of a deleted topic may be used again at once. */
@@ -459,7 +461,10 @@ export class LogDirectory {
    */
   async close(brokerEpoch: BrokerEpoch): Promise<void> {
     if (this.#isEnded) return;
+    this.#isClosing = true;
     await this.#cleaner.stop();
+    // Those that are being opened are closed with the others.
+    await Promise.all(this.#turns.values());
     const open = [...this.#logs.values()];
     const closing = open.map(async (log) => {
       await this.#takeSlot();
@@ -493,6 +498,7 @@ export class LogDirectory {
   }
 
   async #end(): Promise<void> {
+    this.#isClosing = true;
     this.#isEnded = true;
     this.#revisionTimer?.cancel();
     for (const timer of this.#timers) timer.cancel();

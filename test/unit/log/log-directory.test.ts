@@ -320,3 +320,30 @@ test('a log that is being opened when all ends is closed, and only then may anot
   expect(world.disk.openFiles).toBe(0);
   await (await world.open()).abandon();
 });
+
+test('a log that is being opened while all are closed is closed before the mark of a clean stop is written', async () => {
+  const world = new World();
+  const directory = await world.joined();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.disk.fault = (_, file) => {
+    if (file.endsWith('partition.metadata'))
+      world.disk.delay = () => {
+        world.disk.delay = () => Promise.resolve();
+        return promise;
+      };
+    return null;
+  };
+  const opening = opened(directory);
+  await settled();
+  const closing = directory.close(brokerEpoch);
+  const tooLate = problemOf(opened(directory, otherId));
+  for (let turn = 0; turn < 20; turn++) await settled();
+  expect(world.disk.paths().some((file) => file.endsWith('cleanshutdown'))).toBe(false);
+  resolve();
+  const log = await opening;
+  await closing;
+  expect(await tooLate).toBe('FAILED');
+  expect(() => log.read(offset(0), { maxBytes: 1, endOffset: offset(0), minOneBatch: true })).toThrow('closed');
+  expect(world.disk.openFiles).toBe(0);
+  expect((await world.open()).lastStop).toBe('clean');
+});
