@@ -115,8 +115,10 @@ export class LogDirectory {
   #nextCheckpoint: Promise<void> | null = null;
   #openSlots = parallelLogs;
   readonly #waitingForSlot: (() => void)[] = [];
-  /** The controller knows how the last stop was, or it cost nothing. */
+  /** The last stop was clean, or this start is registered: the logs were opened before, and the controller knows. */
   #isStopKnown: boolean;
+  /** A log is still as a stop that was not clean has left it: the next start must look at it as this one did. */
+  #hasUnsureLogs = false;
   /** No more logs are opened. */
   #isClosing = false;
   #isEnded = false;
@@ -150,7 +152,7 @@ export class LogDirectory {
     this.directoryId = root.meta?.directoryId ?? modules.random.bytes(16).toString('base64url');
     this.previousBrokerEpoch = root.cleanEpoch ?? noBrokerEpoch;
     this.lastStop = lastStopOf(root);
-    this.#isStopKnown = this.lastStop !== 'lossy';
+    this.#isStopKnown = this.lastStop === 'clean';
     this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
     this.#cleaner = new LogCleaner({ path, firstDirty: root.firstDirty }, () => this.logs, modules);
     this.#recoveryPoints = root.recoveryPoints;
@@ -240,6 +242,9 @@ export class LogDirectory {
         this.#logs.set(partitionKey(topicId, partition), log);
         this.#holders.set(name, log);
         return log;
+      } catch (error) {
+        if (this.#found.has(name) && this.lastStop !== 'clean') this.#hasUnsureLogs = true;
+        throw error;
       } finally {
         this.#giveSlot();
       }
@@ -457,7 +462,7 @@ export class LogDirectory {
 
   /**
    * Closes all logs and leaves what a quick start needs; the clean-shutdown mark carries `brokerEpoch` and is written
-   * only if no write has failed [KAFKA-13773].
+   * only if no write has failed [KAFKA-13773], and if what the last stop left behind has been looked at.
    */
   async close(brokerEpoch: BrokerEpoch): Promise<void> {
     if (this.#isEnded) return;
@@ -483,7 +488,7 @@ export class LogDirectory {
       await this.checkpointRecoveryPoints();
       await this.#saveRevision();
       const { disk } = this.#modules;
-      if (!this.#hasFailed && this.#isStopKnown)
+      if (!this.#hasFailed && !this.#hasUnsureLogs && this.#isStopKnown)
         await disk.replaceFile(join(this.path, files.cleanShutdownName), files.formatCleanShutdown(brokerEpoch));
     } finally {
       await this.#end();

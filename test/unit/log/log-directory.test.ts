@@ -118,6 +118,43 @@ describe('the last stop', () => {
   });
 });
 
+describe('a clean stop of a run', () => {
+  async function killedOnce(world: World): Promise<void> {
+    await world.boot('a');
+    const first = await world.joined();
+    const log = await opened(first);
+    for (const value of ['a', 'b', 'c']) await log.appendAsLeader(batchOf([value]), epoch(0));
+    await log.flush();
+    await first.checkpointRecoveryPoints();
+    await first.abandon();
+  }
+
+  test('that had not come to look at its logs leaves them as the stop before did', async () => {
+    const world = new World();
+    await killedOnce(world);
+    const second = await world.open();
+    await second.join('cluster-a', broker, revision(5));
+    await second.close(brokerEpoch);
+    const third = await world.joined();
+    expect(third.lastStop).toBe('killed');
+    await opened(third);
+    await third.close(brokerEpoch);
+    expect((await world.open()).lastStop).toBe('clean');
+  });
+
+  test('that found a log damaged does not make it a good one', async () => {
+    const world = new World();
+    await killedOnce(world);
+    world.disk.corrupt('/data/orders-0/00000000000000000000.log', (content) => content.fill(9, 136, 137));
+    const second = await world.joined();
+    expect(second.lastStop).toBe('killed');
+    await expect(opened(second)).rejects.toThrow('SEGMENT_CORRUPT');
+    await second.close(brokerEpoch);
+    const third = await world.joined();
+    await expect(opened(third)).rejects.toThrow('SEGMENT_CORRUPT');
+  });
+});
+
 describe('a start is refused, and nothing is written,', () => {
   const refused = async (join: (directory: LogDirectory) => Promise<void>): Promise<string> => {
     const world = new World();
