@@ -102,8 +102,13 @@ export class ByteReader {
 
   string(length: number): string {
     if (length > maxStringBytes) throw new WireError(`string of ${length} bytes at byte ${this.#position}`);
+    if (length === 0) return '';
     const position = this.#take(length);
-    return length === 0 ? '' : this.buffer.toString('utf8', position, position + length);
+    const text = this.buffer.toString('utf8', position, position + length);
+    // What is no UTF-8 becomes U+FFFD, of three bytes: whatever is let in must fit into the answers, also others', that tell it.
+    if (length > maxStringBytes / 3 && Buffer.byteLength(text) > maxStringBytes)
+      throw new WireError(`string of ${length} bytes that are no UTF-8 at byte ${position}`);
+    return text;
   }
 
   /** A view, not a copy: it keeps the whole frame alive. */

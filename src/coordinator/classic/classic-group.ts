@@ -73,6 +73,8 @@ const stateNames = {
 const consumerProtocolType = 'consumer';
 /** How long a new member's JoinGroup may wait (`GroupMetadataManager.java`, classicGroupNewMemberJoinTimeoutMs). */
 const newMemberJoinTimeoutMs = 5 * 60_000;
+/** A member id begins with so much of the name its client has, in UTF-16 units. */
+const memberIdPrefixLength = 255;
 /** When an empty group is written again that the log refused. */
 const emptyRetryMs = 1000;
 
@@ -349,7 +351,7 @@ export class ClassicGroup implements Group {
 
   #joinWithoutId(request: JoinGroupRequest, requestId: number, now: Now): void {
     const { instanceId } = request;
-    const memberId = `${instanceId ?? request.clientId}-${this.#modules.newUuid()}`;
+    const memberId = `${memberIdPrefix(instanceId ?? request.clientId)}-${this.#modules.newUuid()}`;
     const holder = instanceId === null ? undefined : this.#members.holderOf(instanceId);
     if (holder !== undefined) this.#succeed(this.#memberOf(holder), memberId, request, requestId, now);
     else if (instanceId !== null || !request.knowsMemberIdRequired) this.#addMember(memberId, request, requestId, now);
@@ -685,6 +687,9 @@ export class ClassicGroup implements Group {
     this.#draft.setDeadline('session', now.monotonicMs + member.sessionTimeoutMs, member.memberId);
   }
 }
+
+/** Kafka takes all of the name: then the id of one with 32,767 bytes fits neither the record of the group nor an answer. */
+const memberIdPrefix = (name: string): string => name.slice(0, memberIdPrefixLength).toWellFormed();
 
 /** All that a member supports is not written; it stays known as long as what is written agrees. */
 function protocolsOf(known: ClassicMember, written: ClassicMember): ClassicMember['protocols'] {

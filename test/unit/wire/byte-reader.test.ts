@@ -86,3 +86,9 @@ test('a sized part may neither use less than its size nor reach beyond it', () =
   );
   assert.equal(input.left, 1);
 });
+
+test('a string that is no UTF-8 is refused where what it becomes could not be written', () => {
+  const fits = Buffer.alloc(10_922, 0xff);
+  assert.equal(new ByteReader(fits).string(10_922), '\ufffd'.repeat(10_922));
+  assert.throws(() => new ByteReader(Buffer.alloc(10_923, 0xff)).string(10_923), WireError);
+});

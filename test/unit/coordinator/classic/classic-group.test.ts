@@ -573,6 +573,13 @@ test('heartbeats of a member that is new and waits do not end its time to join',
   assert.equal(under.answerTo(waiting), null);
 });
 
+test('an id that is given begins with so much of a long name that it fits wherever it is told or written', () => {
+  const under = new CoordinatorUnderTest();
+  const clientId = `${'x'.repeat(254)}\u{1f600}${'x'.repeat(32_000)}`;
+  const { memberId } = joined(under.ask(joinOf({ clientId })));
+  assert.match(memberId, /^x{254}\ufffd-[0-9a-f-]{36}$/);
+});
+
 test('an id that was given to a dynamic member lets nobody in as a static one', () => {
   const under = new CoordinatorUnderTest();
   const holder = joined(under.ask(joinOf({ instanceId: 'i-1' }))).memberId;
