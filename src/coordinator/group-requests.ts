@@ -180,9 +180,9 @@ export interface DescribeGroupAnswer {
 
 export interface ListGroupsRequest {
   readonly kind: 'listGroups';
-  /** Compared without case; empty: all. */
-  readonly states: readonly string[];
-  readonly types: readonly string[];
+  /** In lower case, since they are compared without; empty: all. */
+  readonly states: ReadonlySet<string>;
+  readonly types: ReadonlySet<string>;
 }
 
 export interface ListedGroup {

@@ -259,8 +259,8 @@ export class GroupShard implements GroupCoordinatorShard {
   // -- all protocols
 
   #list({ states, types }: ListGroupsRequest, requestId: number): GroupStep {
-    const isAsked = (filter: readonly string[], value: string): boolean =>
-      filter.length === 0 || filter.some((one) => one.toLowerCase() === value.toLowerCase());
+    const isAsked = (filter: ReadonlySet<string>, value: string): boolean =>
+      filter.size === 0 || filter.has(value.toLowerCase());
     const groups = [];
     for (const group of this.#groups.all.values()) {
       const { groupId, protocolType, type } = group;

@@ -7,6 +7,7 @@ import { isRefused } from '../../coordinator/group-requests.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Item } from '../../wire/field.ts';
 import { type OffsetFetchRequest, offsetFetchApi } from '../../wire/messages/09-offset-fetch.ts';
+import { askInSlices } from '../ask-in-slices.ts';
 import { isFault, topicOf, zeroUuid } from '../cluster-view.ts';
 import { errorCodeOf } from '../kafka-errors.ts';
 import { type BrokerServices, type RequestContext, serve } from '../services.ts';
@@ -93,12 +94,10 @@ export const offsetFetch = serve(offsetFetchApi, async (services, request, conte
   const { requireStable } = request;
   if (context.version >= 8)
     return {
-      groups: await Promise.all(
-        request.groups.map(async (group) => {
-          const { fault, topics } = await fetchGroup(services, group, requireStable, context);
-          return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : errorCodeOf(fault) };
-        }),
-      ),
+      groups: await askInSlices(services.timers, request.groups, async (group) => {
+        const { fault, topics } = await fetchGroup(services, group, requireStable, context);
+        return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : errorCodeOf(fault) };
+      }),
     };
   const group: Group = {
     groupId: request.groupId,

@@ -18,53 +18,63 @@ const createTimeoutMs = 5000;
 const holdMs = 1000;
 
 type Found = ClientNode | { readonly fault: Fault };
+const notAvailable: Found = { fault: { code: 'COORDINATOR_NOT_AVAILABLE' } };
 
-function coordinatorNow(services: BrokerServices, groupId: string, listener: string): ClientNode | null {
+/** Who coordinates the groups of one partition of their topic; null while nobody is known to. */
+function coordinatorNow(services: BrokerServices, partition: number, listener: string): ClientNode | null {
   const image = services.image();
-  const partition = services.groups.partitionOf(groupId);
-  if (partition === null) return null;
   const leader = image.topicByName(groupTopic)?.partitions[partition]?.record.leader ?? noBroker;
   // The broker whose stream has just broken is probably dead: its successor is about to be elected.
   if (leader === noBroker || (leader !== services.localId && services.replicas.isStreamBroken(leader))) return null;
   return clientNode(image, leader, listener);
 }
 
-async function findGroup(services: BrokerServices, groupId: string, listener: string): Promise<Found> {
-  const found = coordinatorNow(services, groupId, listener);
-  if (found) return found;
+/** One wait for all of them, however many they are: what is looked at, again and again, are the partitions of the topic. */
+async function findGroups(services: BrokerServices, groupIds: readonly string[], listener: string): Promise<Found[]> {
   const topic = internalTopic(groupTopic, services.config);
   if (topic && !services.image().topicByName(groupTopic))
     // Whether it worked is seen in the image; who finds it made already is as well off.
     void services.admin({ kind: 'createTopics', topics: [topic], validateOnly: false }, createTimeoutMs);
-  await services.metadata.until(() => coordinatorNow(services, groupId, listener) !== null, holdMs);
-  return coordinatorNow(services, groupId, listener) ?? { fault: { code: 'COORDINATOR_NOT_AVAILABLE' } };
+  let partitions: (number | null)[] = [];
+  const found = new Map<number, ClientNode>();
+  const areFound = (): boolean => {
+    if (!services.image().topicByName(groupTopic)) return false;
+    if (partitions.length === 0) partitions = groupIds.map((groupId) => services.groups.partitionOf(groupId));
+    found.clear();
+    const distinct = new Set(partitions);
+    for (const partition of distinct) {
+      const node = partition === null ? null : coordinatorNow(services, partition, listener);
+      if (partition !== null && node !== null) found.set(partition, node);
+    }
+    return found.size === distinct.size;
+  };
+  await services.metadata.until(areFound, holdMs);
+  return groupIds.map((_, index) => found.get(partitions[index] ?? -1) ?? notAvailable);
 }
 
-function find(
+async function find(
   services: BrokerServices,
   keyType: number,
-  key: string,
+  keys: readonly string[],
   { listener }: RequestContext,
-): Promise<Found> | Found {
-  if (keyType === groupType) return findGroup(services, key, listener);
-  if (keyType === transactionType) return { fault: { code: 'COORDINATOR_NOT_AVAILABLE' } };
-  return { fault: { code: 'INVALID_REQUEST', reason: `coordinators of type ${keyType} are not served` } };
+): Promise<Found[]> {
+  if (keyType === groupType) return findGroups(services, keys, listener);
+  if (keyType === transactionType) return keys.map(() => notAvailable);
+  const fault: Fault = { code: 'INVALID_REQUEST', reason: `coordinators of type ${keyType} are not served` };
+  return keys.map(() => ({ fault }));
 }
 
-async function answerOf(found: Promise<Found> | Found) {
-  const node = await found;
-  if (!('fault' in node))
-    return { errorCode: 0, errorMessage: '', nodeId: node.nodeId, host: node.host, port: node.port };
-  const { fault } = node;
+function answerOf(found: Found) {
+  if (!('fault' in found))
+    return { errorCode: 0, errorMessage: '', nodeId: found.nodeId, host: found.host, port: found.port };
+  const { fault } = found;
   return { errorCode: errorCodeOf(fault), errorMessage: errorMessageOf(fault) ?? '', nodeId: -1, host: '', port: -1 };
 }
 
 export const findCoordinator = serve(findCoordinatorApi, async (services, request, context) => {
-  const { keyType } = request;
-  if (context.version < 4) return answerOf(find(services, keyType, request.key, context));
-  return {
-    coordinators: await Promise.all(
-      request.coordinatorKeys.map(async (key) => ({ key, ...(await answerOf(find(services, keyType, key, context))) })),
-    ),
-  };
+  const isBatch = context.version >= 4;
+  const keys = isBatch ? request.coordinatorKeys : [request.key];
+  const answers = (await find(services, request.keyType, keys, context)).map(answerOf);
+  if (!isBatch) return answers[0] ?? answerOf(notAvailable);
+  return { coordinators: answers.map((answer, index) => ({ key: keys[index] ?? '', ...answer })) };
 });

@@ -4,6 +4,7 @@
  */
 import { isRefused } from '../../coordinator/group-requests.ts';
 import { describeGroupsApi } from '../../wire/messages/15-describe-groups.ts';
+import { askInSlices } from '../ask-in-slices.ts';
 import { errorCodeOf, errorMessageOf } from '../kafka-errors.ts';
 import { type BrokerServices, type RequestContext, serve } from '../services.ts';
 
@@ -39,12 +40,11 @@ async function describe(services: BrokerServices, groupId: string, { version, on
   };
 }
 
+/** A group that is asked for twice is told once: a small request must not become an answer of many times a large group. */
 export const describeGroups = serve(describeGroupsApi, async (services, request, context) => ({
-  groups: await Promise.all(
-    request.groups.map(async (groupId) => {
-      const group = await describe(services, groupId, context);
-      const isAsked = request.includeAuthorizedOperations && group.errorCode === 0;
-      return isAsked ? { ...group, authorizedOperations: allGroupOperations } : group;
-    }),
-  ),
+  groups: await askInSlices(services.timers, [...new Set(request.groups)], async (groupId) => {
+    const group = await describe(services, groupId, context);
+    const isAsked = request.includeAuthorizedOperations && group.errorCode === 0;
+    return isAsked ? { ...group, authorizedOperations: allGroupOperations } : group;
+  }),
 }));

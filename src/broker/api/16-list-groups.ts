@@ -3,9 +3,12 @@ import { listGroupsApi } from '../../wire/messages/16-list-groups.ts';
 import { errorCodeOf } from '../kafka-errors.ts';
 import { serve } from '../services.ts';
 
+/** Made once: a filter may be as long as a request, and is looked into for every group of every partition. */
+const withoutCase = (names: readonly string[]): ReadonlySet<string> => new Set(names.map((name) => name.toLowerCase()));
+
 export const listGroups = serve(listGroupsApi, async (services, request, { onDisconnect }) => {
   const { groups, fault } = await services.groups.list(
-    { kind: 'listGroups', states: request.statesFilter, types: request.typesFilter },
+    { kind: 'listGroups', states: withoutCase(request.statesFilter), types: withoutCase(request.typesFilter) },
     onDisconnect,
   );
   return {

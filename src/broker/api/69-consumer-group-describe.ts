@@ -1,6 +1,7 @@
 /** ConsumerGroupDescribe 0–1: groups of the new protocol (KIP-848), and by which protocol members joined (1: KIP-1099). */
 import { isRefused, type NamedTopicPartitions } from '../../coordinator/group-requests.ts';
 import { consumerGroupDescribeApi } from '../../wire/messages/69-consumer-group-describe.ts';
+import { askInSlices } from '../ask-in-slices.ts';
 import { errorCodeOf, errorMessageOf } from '../kafka-errors.ts';
 import { type BrokerServices, type RequestContext, serve } from '../services.ts';
 import { allGroupOperations } from './15-describe-groups.ts';
@@ -32,12 +33,11 @@ async function describe(services: BrokerServices, groupId: string, { onDisconnec
   };
 }
 
+/** A group that is asked for twice is told once, as DescribeGroups does. */
 export const consumerGroupDescribe = serve(consumerGroupDescribeApi, async (services, request, context) => ({
-  groups: await Promise.all(
-    request.groupIds.map(async (groupId) => {
-      const group = await describe(services, groupId, context);
-      const isAsked = request.includeAuthorizedOperations && group.errorCode === 0;
-      return isAsked ? { ...group, authorizedOperations: allGroupOperations } : group;
-    }),
-  ),
+  groups: await askInSlices(services.timers, [...new Set(request.groupIds)], async (groupId) => {
+    const group = await describe(services, groupId, context);
+    const isAsked = request.includeAuthorizedOperations && group.errorCode === 0;
+    return isAsked ? { ...group, authorizedOperations: allGroupOperations } : group;
+  }),
 }));

@@ -183,7 +183,7 @@ class History {
     if (what < 70) return heartbeatOf({ groupId, memberId, instanceId, generation });
     if (what < 74) return { ...leaveOf({ memberId, instanceId }), groupId };
     if (what < 90) return this.#commit(client, memberId, generation);
-    if (what < 93) return { kind: 'listGroups', states: [], types: [] };
+    if (what < 93) return { kind: 'listGroups', states: new Set(), types: new Set() };
     return { kind: 'offsetFetch', groupId, memberId: null, memberEpoch: -1, topics: null, requireStable: false };
   }
 

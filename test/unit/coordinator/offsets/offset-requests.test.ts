@@ -79,7 +79,7 @@ describe('a commit', () => {
   test('with nothing to write makes no group', () => {
     const under = new CoordinatorUnderTest({ offsetMetadataMaxBytes: 4 });
     under.ask(commitOf({ metadata: 'five!' }));
-    const listed = under.ask({ kind: 'listGroups', states: [], types: [] });
+    const listed = under.ask({ kind: 'listGroups', states: new Set(), types: new Set() });
     assert.ok('groups' in listed);
     assert.deepEqual(listed.groups, []);
   });
