@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { monotonicMs } from '../chaos/clients/steady-sender.ts';
 
-export const memberKinds = ['kafkajs', 'platformatic', 'platformatic-848', 'kcat'] as const;
+export const memberKinds = ['kafkajs', 'platformatic', 'platformatic-848', 'kcat', 'raw', 'raw-848'] as const;
 export type MemberKind = (typeof memberKinds)[number];
 
 export const protocolOf = (kind: MemberKind): 'classic' | 'consumer' =>
@@ -64,7 +64,8 @@ function command({ kind, bootstrap, group, topics, name, sessionTimeoutMs }: Mem
       'fetch.wait.max.ms': 100,
     };
     const flags = Object.entries(settings).flatMap(([key, value]) => ['-X', `${key}=${value}`]);
-    return ['kcat', '-b', bootstrap, '-q', '-u', '-f', 'read - %t %p %o %s\\n', ...flags, '-G', group, ...topics];
+    // -E: it is not to end when no broker can be reached for a while.
+    return ['kcat', '-b', bootstrap, '-q', '-u', '-E', '-f', 'read - %t %p %o %s\\n', ...flags, '-G', group, ...topics];
   }
   const [program = '', isNew] = kind.split('-');
   const path = join(import.meta.dirname, 'group-members', `${program}.ts`);

@@ -24,11 +24,13 @@ export class WireClient {
   readonly #waiting: Waiting[] = [];
   #bytes: Buffer[] = [];
   #held = 0;
+  readonly #clientId: string;
   #correlationId = 0;
   #isClosed = false;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, clientId: string) {
     this.socket = socket;
+    this.#clientId = clientId;
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.#isClosed = true;
@@ -40,10 +42,10 @@ export class WireClient {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
   }
 
-  static async open({ host, port }: { host: string; port: number }): Promise<WireClient> {
+  static async open({ host, port }: { host: string; port: number }, clientId = 'wire-client'): Promise<WireClient> {
     const socket = connect({ host, port, noDelay: true });
     await once(socket, 'connect');
-    return new WireClient(socket);
+    return new WireClient(socket, clientId);
   }
 
   get isClosed(): boolean {
@@ -63,7 +65,7 @@ export class WireClient {
   /** A whole request with the next correlation id. */
   encode<Request extends Fields>(api: Api<Request>, version: number, body: Given<Request> = {}): Buffer {
     const correlationId = ++this.#correlationId;
-    const { chunks } = encodeRequest(api, version, { correlationId, clientId: 'wire-client' }, body);
+    const { chunks } = encodeRequest(api, version, { correlationId, clientId: this.#clientId }, body);
     return Buffer.concat(chunks);
   }
 

@@ -3,6 +3,7 @@ import { Consumer, type ConsumerOptions, GroupProtocols } from '@platformatic/ka
 import { tellAssigned, tellCommit, tellRead, untilAskedToLeave, wanted } from './report.ts';
 
 const { brokers, group, topics, name, sessionTimeoutMs, protocol } = wanted;
+const commitLimitMs = 3000;
 const options = { clientId: name, groupId: group, bootstrapBrokers: brokers, autocommit: false, maxWaitTime: 100 };
 const classic: ConsumerOptions<Buffer, Buffer, Buffer, Buffer> = {
   ...options,
@@ -25,6 +26,15 @@ async function open() {
   return await consumer.consume({ topics, mode: 'committed', fallbackMode: 'earliest' });
 }
 
+/** The library forgets now and then who waits for a commit while the group is being joined again. */
+async function withinLimit(commit: void | Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer')), commitLimitMs);
+  });
+  await Promise.race([commit, limit]).finally(() => clearTimeout(timer));
+}
+
 let isLeaving = false;
 const busy = new Set<string>();
 
@@ -45,7 +55,7 @@ async function readOn(): Promise<void> {
     tellRead({ topic, partition }, offset, String(message.value));
     const key = `${topic}:${partition}`;
     newest.set(key, async () => {
-      await tellCommit({ topic, partition }, offset + 1n, generation, async () => await message.commit());
+      await tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit()));
     });
     commitNewest(key);
   }
