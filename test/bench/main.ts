@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { RawCluster } from '../support/raw-cluster.ts';
 import { addFailoverCommand } from './failover.ts';
+import { addGroupsCommand } from './groups.ts';
 import { measure } from './measure.ts';
 import { type PairsCommandOptions, runPairs, sidesOf, withSides } from './pairs.ts';
 import { loadBatch } from './produce-load.ts';
@@ -358,6 +359,7 @@ program
   });
 
 addFailoverCommand(program);
+addGroupsCommand(program, processIds);
 
 try {
   await program.parseAsync();

@@ -1,0 +1,23 @@
+/**
+ * At least once: what was done is committed afterwards. A crash in between repeats a record, and loses none.
+ * With KafkaJS:
+ *
+ *     node test/examples/at-least-once-kafkajs.ts localhost:9092 my-group my-topic
+ */
+import { Kafka, logLevel } from 'kafkajs';
+import { crashPoint } from './crash-point.ts';
+
+const [bootstrap = 'localhost:9092', groupId = 'my-group', topic = 'my-topic'] = process.argv.slice(2);
+const kafka = new Kafka({ clientId: 'example', brokers: bootstrap.split(','), logLevel: logLevel.ERROR });
+const consumer = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500 });
+await consumer.connect();
+await consumer.subscribe({ topics: [topic], fromBeginning: true });
+await consumer.run({
+  autoCommit: false,
+  eachMessage: async ({ topic, partition, message }) => {
+    const value = String(message.value);
+    console.log(`processed ${value}`);
+    crashPoint(value);
+    await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(message.offset) + 1n) }]);
+  },
+});
