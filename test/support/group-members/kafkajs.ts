@@ -3,7 +3,9 @@ import { Kafka, logLevel } from 'kafkajs';
 import { tellAssigned, tellCommit, tellRead, untilAskedToLeave, wanted } from './report.ts';
 
 const { brokers, group, topics, name, sessionTimeoutMs } = wanted;
-const kafka = new Kafka({ clientId: name, brokers, logLevel: logLevel.NOTHING });
+// Its own log goes to standard output, where events go.
+const logCreator = () => (entry: object) => void process.stderr.write(`${JSON.stringify(entry)}\n`);
+const kafka = new Kafka({ clientId: name, brokers, logLevel: logLevel.ERROR, logCreator });
 const consumer = kafka.consumer({
   groupId: group,
   sessionTimeout: sessionTimeoutMs,
@@ -26,7 +28,7 @@ await consumer.run({
     if (last === undefined) return;
     resolveOffset(last.offset);
     const offset = String(BigInt(last.offset) + 1n);
-    // What is wrong with a commit is the group's concern: the heartbeat finds it out and joins again.
+    // A commit that fails ends the batch: KafkaJS then looks for its coordinator and joins again.
     await tellCommit(
       { topic, partition },
       offset,

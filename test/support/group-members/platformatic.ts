@@ -55,7 +55,9 @@ async function readOn(): Promise<void> {
     tellRead({ topic, partition }, offset, String(message.value));
     const key = `${topic}:${partition}`;
     newest.set(key, async () => {
-      await tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit()));
+      await tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit())).catch(
+        (error) => process.stderr.write(`${error}\n`),
+      );
     });
     commitNewest(key);
   }

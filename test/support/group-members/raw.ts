@@ -90,7 +90,7 @@ async function readOn(): Promise<void> {
         String(piece.nextOffset),
         () => now.generation,
         () => commit(piece, now),
-      );
+      ).catch((error) => process.stderr.write(`${error}\n`));
       if (positions.get(key) === asked.get(key)) positions.set(key, { place: piece.place, offset: piece.nextOffset });
     }
     if (pieces.length === 0) await sleepMs(10);

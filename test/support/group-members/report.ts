@@ -43,22 +43,27 @@ export function tellRead({ topic, partition }: Place, offset: bigint | string, v
   process.stdout.write(`read ${monotonicMs()} ${topic} ${partition} ${offset} ${value}\n`);
 }
 
-/** Commits by `commit` and tells what came of it; never rejects. `generation` is read before and must not have changed. */
+/** Commits by `commit` and tells what came of it; rejects as `commit` does. */
 export async function tellCommit(
   { topic, partition }: Place,
   offset: bigint | string,
   generation: () => number | null,
   commit: () => Promise<void>,
-): Promise<boolean> {
+): Promise<void> {
   const fromMs = monotonicMs();
   const before = generation();
-  const told = await commit().then(
-    () => 'committed',
-    () => 'attempted',
-  );
-  const unchanged = generation() === before ? before : null;
-  process.stdout.write(`${told} ${fromMs} ${monotonicMs()} ${unchanged ?? '-'} ${topic} ${partition} ${offset}\n`);
-  return told === 'committed';
+  const tell = (outcome: 'committed' | 'attempted'): void => {
+    // Committed in which generation? Only sure where it has not changed meanwhile.
+    const told = generation() === before ? before : null;
+    process.stdout.write(`${outcome} ${fromMs} ${monotonicMs()} ${told ?? '-'} ${topic} ${partition} ${offset}\n`);
+  };
+  try {
+    await commit();
+    tell('committed');
+  } catch (error) {
+    tell('attempted');
+    throw error;
+  }
 }
 
 /** Fulfilled when whoever started this program wants it to leave. */
