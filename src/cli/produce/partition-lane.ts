@@ -26,8 +26,10 @@ export type Attempt =
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface LaneOptions {
-  /** The most bytes of keys and values in one batch; a single larger record goes alone. */
+  /** The most bytes of records in one batch, before compression; a single larger record goes alone. */
   readonly batchBytes: number;
+  /** What a record takes at most besides its key and value: lengths, deltas, headers. */
+  readonly recordOverheadBytes: number;
   readonly maxBatchRecords: number;
   /** From the first sending of a batch to giving it up, in milliseconds. */
   readonly deliveryTimeoutMs: number;
@@ -119,13 +121,14 @@ export class PartitionLane {
   }
 
   #takeBatch(): { batch: LaneRecord[]; bytes: number } {
-    const { batchBytes, maxBatchRecords } = this.#options;
+    const { batchBytes, recordOverheadBytes, maxBatchRecords } = this.#options;
     const start = this.#next;
     let end = start;
     let bytes = 0;
     while (end < this.#queue.length && end - start < maxBatchRecords) {
       const more = recordBytes(this.#queue[end] as LaneRecord);
-      if (end > start && bytes + more > batchBytes) break;
+      // Of short lines the overhead is the larger part: without it, a batch of them is larger than a topic takes.
+      if (end > start && bytes + more + (end - start + 1) * recordOverheadBytes > batchBytes) break;
       bytes += more;
       end += 1;
     }

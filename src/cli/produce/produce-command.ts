@@ -77,6 +77,12 @@ async function producerOf(client: KafkaClient, options: ProduceOptions): Promise
   }
 }
 
+/** Four lengths of at most 5 bytes (record, key, value, headers), deltas of a timestamp and an offset, one of attributes. */
+function recordOverheadBytes(headers: ReadonlyMap<Buffer, Buffer> | null): number {
+  const perHeader = [...(headers ?? [])].map(([name, value]) => 10 + name.length + value.length);
+  return perHeader.reduce((sum, bytes) => sum + bytes, 4 * 5 + 3 + 3 + 1);
+}
+
 class Production {
   readonly #options: ProduceOptions;
   readonly #topic: TopicInfo;
@@ -117,7 +123,12 @@ class Production {
     this.#lanes = topic.partitions.map(
       ({ partitionIndex }) =>
         new PartitionLane(
-          { batchBytes: options.batchBytes, maxBatchRecords: 100_000, deliveryTimeoutMs: options.deliveryTimeoutMs },
+          {
+            batchBytes: options.batchBytes,
+            recordOverheadBytes: recordOverheadBytes(this.#headers),
+            maxBatchRecords: 100_000,
+            deliveryTimeoutMs: options.deliveryTimeoutMs,
+          },
           {
             clock: nodeClock,
             timers: nodeTimers,

@@ -8,14 +8,14 @@ const acknowledged = (baseOffset: bigint): Attempt => ({ kind: 'acknowledged', b
 const retry = (mayBeWritten = true): Attempt => ({ kind: 'retry', reason: 'REQUEST_TIMED_OUT', mayBeWritten });
 
 /** A lane whose sendings wait until the test answers them. */
-function laneUnderTest(batchBytes = 1000) {
+function laneUnderTest(batchBytes = 1000, recordOverheadBytes = 0) {
   const time = new ManualTime();
   const sent: { values: string[]; baseSequence: number }[] = [];
   const answers: ((attempt: Attempt) => void)[] = [];
   const failures: string[] = [];
   let acknowledgedBytes = 0;
   const lane = new PartitionLane(
-    { batchBytes, maxBatchRecords: 100, deliveryTimeoutMs: 1000 },
+    { batchBytes, recordOverheadBytes, maxBatchRecords: 100, deliveryTimeoutMs: 1000 },
     {
       clock: time,
       timers: time,
@@ -65,6 +65,20 @@ test('a batch that is sent again has the same records and the same sequence, wha
     { values: ['a', 'b'], baseSequence: 0 },
     { values: ['c'], baseSequence: 2 },
   ]);
+});
+
+test('what records take besides their keys and values counts in the size of a batch, and not as acknowledged', async () => {
+  const { lane, sent, answer, bytes } = laneUnderTest(24, 10);
+  lane.push(['aa', 'bb', 'ccc', 'd'].map(record));
+  for (let i = 0; i < 3; i += 1) await answer(acknowledged(0n));
+  assert.deepEqual(
+    sent.map(({ values }) => values),
+    [
+      ['aa', 'bb'],
+      ['ccc', 'd'],
+    ],
+  );
+  assert.equal(bytes(), 8);
 });
 
 test('batches stay below their size, and a larger record goes alone', async () => {
