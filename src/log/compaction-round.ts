@@ -10,12 +10,13 @@
  *     with a value                               | at no later offset        | yes
  *     tombstone, its batch without a horizon     | at no later offset        | yes, and its batch gets one
  *     tombstone, its batch's horizon to come     | at no later offset        | yes
- *     tombstone, its batch's horizon past        | any                       | no
+ *     tombstone, its batch's horizon past        | any                       | no, if an earlier round has cleaned it
  *     any                                        | at a later offset         | no
  *     without a key                              |                           | no
  *
- * A tombstone goes only in a round after the one that first cleaned it, and that one took the older records of its key;
- * so nothing comes back. Offsets, epochs and order stay.
+ * A tombstone goes only in a round after the one that first cleaned it, and that one took the older records of its key,
+ * durably: a swap that a crash cuts short may leave such a record and take the tombstone (`segment-swap.ts`). So nothing
+ * comes back. Offsets, epochs and order stay.
  *
  * A header stays, where its records do not, of
  *   - each batch that the log's producer state remembers, all five of a producer: a replay of the log gives the same state;
@@ -328,7 +329,7 @@ class Round {
       retains: ({ key, offset, hasValue }) => {
         if (key === null) return false;
         const latest = this.#map.get(key);
-        return (latest === null || offset >= latest) && (hasValue || !isDue);
+        return (latest === null || offset >= latest) && (hasValue || !isDue || offset >= this.#firstDirty);
       },
     });
   }

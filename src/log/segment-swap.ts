@@ -12,8 +12,9 @@
  * right and is not. (`LogLoader.java` finishes swaps in the same way, and Kafka's names are used.)
  *
  * What step 3 has still to remove is told by the offsets in the `.swap`. If compaction took all batches of the last old
- * segments, those stay after a crash. That is no more than a round that did not get so far: each of their records has a
- * later one of its key at or after the first dirty offset, which rises only when all swaps of a round are durable.
+ * segments, those stay after a crash, or the first few of them. That is no more than a round that did not get so far: each
+ * of their records has a later one of its key at or after the first dirty offset, which rises only when all swaps of a
+ * round are durable, or is a tombstone that an earlier round has cleaned before.
  */
 import { join } from 'node:path';
 import type { Disk } from '../env/disk.ts';
