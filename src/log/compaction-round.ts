@@ -78,6 +78,9 @@ function problemOf(batch: Buffer, from: Offset, segmentEnd: Offset): string | nu
 /** Bytes of one read; also how much is unpacked or looked at before others have a turn. */
 const sliceBytes = 256 << 10;
 
+/** Tombstones that are to stay longer get no horizon: timestamps could not be told exactly from one so late. */
+const longestRetentionMs = 2 ** 50;
+
 /** Thrown within a round, and never out of it. */
 class Blocked extends Error {
   readonly baseOffset: Offset;
@@ -321,7 +324,7 @@ class Round {
     const { deleteRetentionMs } = this.#log.config;
     const isDue = header.hasDeleteHorizon(batch) && header.baseTimestampOf(batch) <= this.#nowMs;
     return filterBatch(batch, records, {
-      newHorizonMs: this.#nowMs + deleteRetentionMs,
+      newHorizonMs: deleteRetentionMs <= longestRetentionMs ? this.#nowMs + deleteRetentionMs : null,
       keepsHeader:
         this.#isRemembered(batch) ||
         this.#epochStarts.has(header.baseOffsetOf(batch)) ||

@@ -13,12 +13,14 @@ const hashWords = 4;
 export const bytesPerSlot = 24;
 /** Beyond this share of full slots searches become long (Kafka's `log.cleaner.io.buffer.load.factor`). */
 const loadFactor = 0.9;
-const empty = -1;
+/** What new memory holds: offsets are kept one higher, so that nothing need be written before the first of them. */
+const empty = 0;
 
 export class OffsetMap {
   readonly #slots: number;
   readonly #capacity: number;
   readonly #hashes: Int32Array;
+  /** One more than the offset, `empty` where there is no key. */
   readonly #offsets: Float64Array;
   #size = 0;
 
@@ -28,7 +30,7 @@ export class OffsetMap {
     this.#slots = Math.min(most, Math.ceil(expectedKeys / loadFactor) + 2);
     this.#capacity = Math.max(1, Math.floor(this.#slots * loadFactor));
     this.#hashes = new Int32Array(this.#slots * hashWords);
-    this.#offsets = new Float64Array(this.#slots).fill(empty);
+    this.#offsets = new Float64Array(this.#slots);
   }
 
   /** Keys in the map. */
@@ -44,14 +46,14 @@ export class OffsetMap {
       this.#hashes.set(digest, slot * hashWords);
       this.#size++;
     }
-    this.#offsets[slot] = offset;
+    this.#offsets[slot] = offset + 1;
     return true;
   }
 
   /** The largest offset noted for the key, or null. */
   get(key: Buffer): Offset | null {
     const offset = this.#offsets[this.#slotOf(key)] as number;
-    return offset === empty ? null : (offset as Offset);
+    return offset === empty ? null : ((offset - 1) as Offset);
   }
 
   /** The slot that holds the key, or the empty one where it belongs. Leaves its hash in `digest`. */

@@ -147,12 +147,16 @@ function rebuilt(batch: Buffer, plain: Buffer, kept: Kept, horizonMs: number | n
   batch.copy(bytes, 0, 0, header.batchHeaderBytes);
   packed.copy(bytes, header.batchHeaderBytes);
   bytes.writeInt32BE(bytes.length - header.batchLengthOverhead, 8);
-  if (!header.hasLogAppendTime(batch)) header.writeInt64(bytes, header.baseTimestampOf(batch) + kept.maxDelta, 35);
+  if (!header.hasLogAppendTime(batch)) header.writeInt64(bytes, maxTimestampOf(batch, kept), 35);
   if (horizonMs !== null) header.setDeleteHorizon(bytes, horizonMs);
   bytes.writeInt32BE(kept.count, 57);
   writeCrc(bytes);
   return bytes;
 }
+
+/** Within what the batch says of itself: nobody has checked the times of its records. */
+const maxTimestampOf = (batch: Buffer, { maxDelta }: Kept): number =>
+  Math.max(header.noTimestamp, Math.min(header.maxTimestampOf(batch), header.baseTimestampOf(batch) + maxDelta));
 
 /** Kafka's `writeEmptyHeader`: the maximum timestamp stays, which is what the producer's expiry counts from. */
 function headerOnly(batch: Buffer): Buffer {

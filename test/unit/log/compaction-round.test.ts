@@ -96,6 +96,27 @@ test('neighbours that fit into one segment become one, and none is larger than s
   expect(offsetsIn(await everything(log))).toEqual([0, 2, 4, 6, 8, 10, 12]); // 0 is where the epoch begins
 });
 
+test.each([Number('9223372036854775807'), Number.MAX_SAFE_INTEGER, 1e16])(
+  'tombstones whose time is never over (delete.retention.ms %d) stay, with the time they had',
+  async (retentionMs) => {
+    const { log, time, clean } = await segmentsOf([], { deleteRetentionMs: retentionMs });
+    const timestampMs = time.wallMs() - 1;
+    for (const key of ['a', 'b', 'b', 'c']) {
+      const record = { key: Buffer.from(key), value: null, timestampMs };
+      await log.appendAsLeader(encodeBatch({ records: [record, { ...record, value: Buffer.alloc(900) }] }), epoch(1));
+      await log.appendAsLeader(encodeBatch({ records: [record] }), epoch(1));
+    }
+    await log.flush();
+    for (let round = 0; round < 2; round++) {
+      expect((await clean()).isComplete).toBe(true);
+      const found = await recordsIn(log);
+      expect(found.filter(({ value }) => value === null).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+      expect(found.every((record) => record.timestampMs === timestampMs)).toBe(true);
+      await time.advance(86_400_000);
+    }
+  },
+);
+
 test('a reader of a segment that is replaced reads on, and misses nothing', async () => {
   const { log, disk, clean } = await segmentsOf([['a'], ['b'], ['c'], ['a'], ['b'], ['d']]);
   const limits = { maxBytes: 1, endOffset: log.logEndOffset, minOneBatch: true };

@@ -41,6 +41,19 @@ function filtered(batch: Buffer, kept: readonly number[], options: Partial<Batch
 
 const recordsIn = (batch: Buffer) => [...recordsOf(batch, maxBytes)];
 
+test('a record whose time does not fit 64 bits does not stop the filter', () => {
+  const records = ['a', 'b'].map((value, index) => ({
+    key: Buffer.from(`key ${index}`),
+    value: Buffer.from(value),
+    timestampMs: nowMs + index * (2 ** 63 - 2 ** 40),
+  }));
+  const batch = encodeBatch({ records, logAppendTimeMs: nowMs });
+  batch.writeInt16BE(header.attributesOf(batch) & ~8, 21);
+  const kept = filtered(batch, [1]) as Buffer;
+  expect(header.maxTimestampOf(kept)).toBe(nowMs);
+  expect(header.recordCountOf(kept)).toBe(1);
+});
+
 describe.each(codecs)('a batch in %s', (codec) => {
   const whole = batchOf(['a', 'b', 'c', 'd', 'e'], { codec });
 
