@@ -77,6 +77,8 @@ function problemOf(batch: Buffer, from: Offset, segmentEnd: Offset): string | nu
 
 /** Bytes of one read; also how much is unpacked or looked at before others have a turn. */
 const sliceBytes = 256 << 10;
+/** What looking at one record takes, in bytes of unpacking: its key is hashed, which takes about a microsecond. */
+const bytesPerRecord = 64;
 
 /** Tombstones that are to stay longer get no horizon: timestamps could not be told exactly from one so late. */
 const longestRetentionMs = 2 ** 50;
@@ -189,9 +191,9 @@ class Round {
     }
   }
 
-  /** After `bytes` of work: packed batches can be much larger than the slice they came in. */
-  async #spend(bytes: number): Promise<void> {
-    this.#spentBytes += bytes;
+  /** After a batch and its records: packed batches can be much larger than the slice they came in. */
+  async #spend(batch: Buffer, records: Buffer): Promise<void> {
+    this.#spentBytes += records.length + header.recordCountOf(batch) * bytesPerRecord;
     if (this.#spentBytes < sliceBytes) return;
     this.#spentBytes = 0;
     await this.#modules.pause();
@@ -209,7 +211,7 @@ class Round {
             const records = unpackedRecords(batch, this.#unpackBytes);
             if (!this.#note(batch, records)) return this.#isFullAt(segment);
             this.#endOffset = header.nextOffsetOf(batch);
-            await this.#spend(records.length);
+            await this.#spend(batch, records);
           }
       } catch (error) {
         if (!(error instanceof Blocked)) throw error;
@@ -310,7 +312,7 @@ class Round {
             appendChunk(chunks, rest);
             if (cleaned.sizeBytes - position > sliceBytes) await flush();
           }
-          await this.#spend(records.length);
+          await this.#spend(batch, records);
         }
         await flush();
       }

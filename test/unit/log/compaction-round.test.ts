@@ -83,6 +83,29 @@ async function segmentsOf(segmentKeys: readonly (readonly string[])[], config: P
   return { log, disk, time, clean };
 }
 
+test('others have a turn after a few thousand records, however small those are', async () => {
+  const { log, disk, time } = await openLog({
+    config: { segmentBytes: 20_000, cleanupPolicy: { compact: true, delete: false } },
+  });
+  const records = Array.from({ length: 1000 }, (_, key) => ({
+    key: Buffer.from(`${key}`),
+    value: null,
+    timestampMs: 5,
+  }));
+  for (let batch = 0; batch < 13; batch++) await log.appendAsLeader(encodeBatch({ records }), epoch(1));
+  await log.flush();
+  let pauses = 0;
+  const pause = (): Promise<void> => {
+    pauses++;
+    return Promise.resolve();
+  };
+  const cleanable = log.cleanableSegments(log.logEndOffset);
+  expect(cleanable.endOffset).toBe(12_000);
+  const modules = { disk, clock: time, pause, isAborted: () => false };
+  await compactionRound(log, { firstDirtyOffset: at(0), cleanable, mapBytes }, modules);
+  expect(pauses).toBeGreaterThanOrEqual(4); // 12,000 records, each looked at twice
+});
+
 const logFiles = (disk: MemoryDisk): string[] => disk.paths().filter((path) => path.endsWith('.log'));
 
 test('neighbours that fit into one segment become one, and none is larger than segment.bytes', async () => {
