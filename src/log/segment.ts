@@ -54,7 +54,8 @@ export class Segment {
   #loadingIndexes: Promise<void> | null = null;
   #file: DiskFile | null = null;
   #opening: Promise<DiskFile> | null = null;
-  #readsUnderWay = 0;
+  /** Reads, and syncs. */
+  #usesUnderWay = 0;
   #isRetired = false;
   #sizeBytes = 0;
   #writtenBytes = 0;
@@ -141,7 +142,8 @@ export class Segment {
 
   /** fdatasync of the bytes. */
   async sync(): Promise<void> {
-    await this.#file?.sync();
+    const file = this.#file;
+    if (file !== null) await this.#keepingOpen(() => file.sync());
   }
 
   /** Brings the index files up to what was appended. */
@@ -168,14 +170,14 @@ export class Segment {
       this.#times.maybeAppend(this.#maxTimestampMs, this.#offsetOfMaxTimestamp);
   }
 
-  /** Closes the files once no read is under way; whoever has begun to read reads on. */
+  /** Closes the files once no read or sync is under way; whoever has begun to read reads on. */
   async close(): Promise<void> {
     this.#isRetired = true;
     // Index files are found by name, and the name may soon be another segment's.
     await this.#loadingIndexes?.catch(() => {});
     await this.#offsets.close();
     await this.#times.close();
-    if (this.#readsUnderWay === 0) await this.#closeFile();
+    if (this.#usesUnderWay === 0) await this.#closeFile();
   }
 
   async #closeFile(): Promise<void> {
@@ -392,11 +394,15 @@ export class Segment {
   /** Keeps the files open while `work` reads them. STORAGE where the segment is closed: it may have a successor. */
   async #reading<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#isRetired) throw new BrokerError({ code: 'STORAGE', reason: 'the segment is closed' });
-    this.#readsUnderWay++;
+    return this.#keepingOpen(work);
+  }
+
+  async #keepingOpen<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#usesUnderWay++;
     try {
       return await work();
     } finally {
-      if (--this.#readsUnderWay === 0 && this.#isRetired) await this.#closeFile();
+      if (--this.#usesUnderWay === 0 && this.#isRetired) await this.#closeFile();
     }
   }
 

@@ -6,7 +6,7 @@ import { encodeBatch, unpackedRecords } from '../../../src/records/record-batch.
 import { SeededRandom } from '../../simulation/seeded-random.ts';
 import { CompactedHistory, deleteRetentionMs, recordsIn } from '../../support/compacted-history.ts';
 import { at, epoch, everything, offsetsIn, openLog } from '../../support/log-harness.ts';
-import { ManualTime } from '../../support/manual-time.ts';
+import { ManualTime, settled } from '../../support/manual-time.ts';
 import { diskError, MemoryDisk } from '../../support/memory-disk.ts';
 
 const mapBytes = 1 << 20;
@@ -82,6 +82,32 @@ async function segmentsOf(segmentKeys: readonly (readonly string[])[], config: P
     );
   return { log, disk, time, clean };
 }
+
+test('a segment is not closed while it is synced for the one after it to begin', async () => {
+  const { log, disk, clean } = await segmentsOf([['a'], ['b'], ['c', 'c']]);
+  const gate = Promise.withResolvers<void>();
+  let isGated = false;
+  const halt = (): Promise<void> => {
+    isGated = true;
+    disk.delay = () => Promise.resolve();
+    return gate.promise;
+  };
+  disk.fault = (operation, path) => {
+    if (operation === 'write' && path.endsWith('7.snapshot')) disk.delay = halt; // what comes next is the sync
+    return null;
+  };
+  const records = [{ key: Buffer.from('a'), value: Buffer.alloc(900), timestampMs: 5 }];
+  const appended = log.appendAsLeader(encodeBatch({ records }), epoch(1));
+  await settled();
+  expect(isGated).toBe(true);
+  await log.flush(); // by which the segment is finished, and may be replaced
+  expect((await clean()).firstDirtyOffset).toBe(7);
+  gate.resolve();
+  await appended;
+  expect(log.hasFailed).toBe(false);
+  await log.close();
+  expect(disk.openFiles).toBe(0);
+});
 
 test('others have a turn after a few thousand records, however small those are', async () => {
   const { log, disk, time } = await openLog({
