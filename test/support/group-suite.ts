@@ -23,6 +23,8 @@ class Writer {
   readonly topic: string;
   readonly partitions: number;
   readonly values: string[] = [];
+  /** Records, those of `flushFetches` among them. */
+  written = 0;
 
   constructor(bootstrap: string, topic: string, partitions: number) {
     this.#bootstrap = bootstrap;
@@ -53,6 +55,7 @@ class Writer {
     for (const [index, value] of values.entries()) producer.send(index % this.partitions, value);
     await producer.stop();
     assert.equal(acknowledged, values.length);
+    this.written += values.length;
   }
 }
 
@@ -96,6 +99,11 @@ class Group {
   get values(): string[] {
     const all = this.#all.flatMap(({ reads }) => reads.map(({ value }) => value));
     return all.filter((value) => value !== flushing).sort();
+  }
+
+  get distinctReads(): number {
+    const all = this.#all.flatMap(({ reads }) => reads);
+    return new Set(all.map(({ topic, partition, offset }) => `${topic}:${partition}:${offset}`)).size;
   }
 
   /** Who read what more than once, for the message of a failing test. */
@@ -178,10 +186,12 @@ export function testGroupsOf(kind: MemberKind): void {
       }
     }
 
-    /** Waits until the group has read and committed all that was written. */
-    async function caughtUp(group: Group, writers: readonly Writer[]): Promise<void> {
-      const total = writers.reduce((sum, { values }) => sum + values.length, 0);
-      await until(`${group.name} has read ${total} values`, () => new Set(group.values).size >= total, waitMs);
+    /** Waits until the group has read all that was written. */
+    async function hasRead(group: Group, writers: readonly Writer[]): Promise<void> {
+      const total = writers.reduce((sum, { written }) => sum + written, 0);
+      await until(`${group.name} has read ${total} records`, () => group.distinctReads >= total, waitMs);
+    }
+    async function hasCommitted(group: Group, writers: readonly Writer[]): Promise<void> {
       const isCommitted = async () => {
         const committed = await admin.committed(group.name);
         for (const { topic, partitions } of writers)
@@ -194,12 +204,13 @@ export function testGroupsOf(kind: MemberKind): void {
       await until(`${group.name} has committed all`, isCommitted, waitMs);
     }
 
-    /** Writes to stable groups, and waits until they have committed it. */
+    /** Writes to stable groups, and waits until they have read and committed it. */
     async function writeTo(to: readonly Group[], writers: readonly Writer[], perPartition: number): Promise<void> {
       for (const write of [(one: Writer) => one.flushFetches(), (one: Writer) => one.write(perPartition)]) {
         for (const writer of writers) await write(writer);
-        for (const group of to) await caughtUp(group, writers);
+        for (const group of to) await hasRead(group, writers);
       }
+      for (const group of to) await hasCommitted(group, writers);
     }
     const assertEachOnce = (group: Group, writers: readonly Writer[]): void =>
       assert.deepEqual(group.values, writers.flatMap(({ values }) => values).sort(), group.repeats);

@@ -55,11 +55,11 @@ export interface MemberAssignment {
 
 function command({ kind, bootstrap, group, topics, name, sessionTimeoutMs }: MemberOptions): string[] {
   if (kind === 'kcat') {
+    // It commits every 5 s: kcat takes `auto.commit.interval.ms` for the property of a topic that has the same name.
     const settings = {
       'client.id': name,
       'session.timeout.ms': sessionTimeoutMs,
       'heartbeat.interval.ms': Math.floor(sessionTimeoutMs / 10),
-      'auto.commit.interval.ms': 100,
       'auto.offset.reset': 'earliest',
       'fetch.wait.max.ms': 100,
     };
