@@ -304,7 +304,8 @@ export class ClassicConsumer implements GroupMember {
   #snapshot(): Snapshot {
     const { instanceId } = this;
     return this.#positions.snapshot({
-      generationOrMemberEpoch: this.#generation,
+      // While it joins it knows a newer one, and not yet what it reads in that.
+      generationOrMemberEpoch: this.#toldIn,
       memberId: this.#memberId,
       instanceId,
     });
@@ -312,7 +313,7 @@ export class ClassicConsumer implements GroupMember {
 
   /** What is of an old generation is for the coordinator to refuse; of the present one it leaves out what it gave up. */
   #commit(snapshot: Snapshot): void {
-    const isOld = snapshot.generationOrMemberEpoch !== this.#generation;
+    const isOld = snapshot.generationOrMemberEpoch !== this.#toldIn;
     const positions = [...snapshot.positions].filter(([partition]) => isOld || this.#positions.has(partition));
     const request = this.#positions.commitOf({ ...snapshot, positions: new Map(positions) });
     if (request === null) return;
@@ -320,7 +321,7 @@ export class ClassicConsumer implements GroupMember {
     this.#connection.ask(request, 1_000, (answer) => {
       if (answer === null) return;
       if (!isRefused(answer)) this.#committedMs = this.#groups.world.scheduler.nowMs;
-      else if (joins === this.#joins && this.#isStable && snapshot.generationOrMemberEpoch === this.#generation)
+      else if (joins === this.#joins && this.#isStable && snapshot.generationOrMemberEpoch === this.#toldIn)
         this.#mustJoin(answer.fault);
     });
   }

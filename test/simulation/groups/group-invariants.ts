@@ -13,7 +13,7 @@ import {
   type SyncGroupAnswer,
   type SyncGroupRequest,
 } from '../../../src/coordinator/group-requests.ts';
-import { fail, type Invariant } from '../invariants.ts';
+import { fail, type Invariant, type PartitionWrite } from '../invariants.ts';
 import type { World } from '../world.ts';
 import { type CommittedGroups, memberEpochName, offsetKey } from './committed-groups.ts';
 import type { GroupAsk } from './group-ask.ts';
@@ -37,18 +37,39 @@ const committedOf = (world: World): CommittedGroups => {
   return world.groups.committed;
 };
 
+/** How long an election is not known to those who follow: until then they answer the leader before. */
+const unheardMs = 300;
+
 interface Floor {
   /** The highest that a commit was answered for, or that was told, since it was deleted; -1 for none. */
   offset: number;
   deletions: number;
 }
 
-/** As a register that only grows: who asks after an answer was given must not be told less than that answer. */
+/**
+ * As a register that only grows: who asks after an answer was given must not be told less than that answer. Excused is a
+ * coordinator that has lost its leadership to another and cannot know yet: one that somebody has reached since may tell what
+ * it knew for as long as I19 lets it (README, "What is known to be possible").
+ */
 class OffsetsNeverFall implements Invariant {
   readonly name = 'C11 a committed offset is never told lower, nor lost';
   readonly #floors = new Map<string, Floor>();
   /** As they were when the request was sent; those that were not yet are not in it. */
   readonly #floorsWhenSent = new WeakMap<GroupAsk, Map<string, Floor>>();
+
+  /** By partition of the topic of groups: its newest leader epoch, and since when. */
+  readonly #elections = new Map<string, { leaderEpoch: number; sinceMs: number }>();
+
+  onPartitionWritten(world: World, { key, after: { leaderEpoch } }: PartitionWrite): void {
+    if (this.#elections.get(key)?.leaderEpoch !== leaderEpoch)
+      this.#elections.set(key, { leaderEpoch, sinceMs: world.scheduler.nowMs });
+  }
+
+  #isExcused(world: World, { replica, leaderEpoch, host }: SimulatedCoordinator): boolean {
+    const newest = this.#elections.get(replica.key);
+    if (newest === undefined || newest.leaderEpoch === leaderEpoch) return false;
+    return world.scheduler.nowMs - newest.sinceMs <= host.leaderOptions.isolationTimeMs + unheardMs;
+  }
 
   #floor(key: string): Floor {
     let floor = this.#floors.get(key);
@@ -67,8 +88,9 @@ class OffsetsNeverFall implements Invariant {
     this.#floorsWhenSent.set(ask, floors);
   }
 
-  onGroupAnswered(world: World, ask: GroupAsk, answer: GroupAnswer): void {
+  onGroupAnswered(world: World, ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void {
     if (isRefused(answer)) return;
+    if (ask.request.kind === 'offsetFetch' && this.#isExcused(world, coordinator)) return;
     if (ask.request.kind === 'offsetFetch') this.#onFetched(world, ask, answer as OffsetFetchAnswer);
     else if (ask.request.kind === 'offsetCommit')
       this.#onCommitted(world, ask, ask.request, answer as OffsetCommitAnswer);
@@ -207,11 +229,13 @@ class OffsetsOfMembersStay implements Invariant {
   onGroupRecordCommitted(world: World, record: GroupRecord): void {
     if (record.kind !== 'offsetCommit' || record.value !== null || world.groups === null) return;
     const { groupId, topic, partition } = record;
+    // By hand offsets may go as soon as no living member reads the topic, whatever is written of the dead.
+    if (world.groups.deletedByHand.has(groupId)) return;
     const { committed, offsetsRetentionMs } = world.groups;
     const group = committed.group(groupId);
     if (group.hasMembers) fail(this, `${groupId} has members, and its offset of ${topic} ${partition} is deleted`);
     // Where wall clocks jump, so does what they say of the age of an offset.
-    if (world.groups.deletedByHand.has(groupId) || world.brokers.some(({ disk }) => disk.hasMovedClock)) return;
+    if (world.brokers.some(({ disk }) => disk.hasMovedClock)) return;
     const value = committed.offsets.get(offsetKey(groupId, topic, partition));
     // Of the new protocol nothing is written of when a group became empty; then the commit alone counts.
     const sinceMs = Math.max(value?.commitTimestampMs ?? 0, group.classic?.currentStateTimestampMs ?? 0);
@@ -263,6 +287,19 @@ class ToldEpochsAreCommitted implements Invariant {
  */
 class NobodyElseHoldsIt implements Invariant {
   readonly name = 'C13 a partition is handed on when it was given back';
+  /** They were removed and have been told nothing since, though they may be in the group once more, under the same id. */
+  readonly #removed = new Set<GroupMember>();
+
+  onGroupRecordCommitted(world: World, record: GroupRecord): void {
+    const members = world.groups?.members ?? [];
+    if (record.kind === 'consumerGroupMember' && record.value === null) {
+      for (const member of members) if (member.memberId === record.memberId) this.#removed.add(member);
+    } else if (record.kind === 'classicGroup' && record.value !== null) {
+      // A group that has changed its protocol keeps its members.
+      const memberIds = new Set(record.value.members.map(({ memberId }) => memberId));
+      for (const member of this.#removed) if (memberIds.has(member.memberId)) this.#removed.delete(member);
+    }
+  }
 
   onPartitionsHeld(world: World, member: GroupMember, partitions: readonly number[]): void {
     const { consumerMembers, classic } = committedOf(world).group(member.groupId);
@@ -271,8 +308,10 @@ class NobodyElseHoldsIt implements Invariant {
       (instanceId === null && classic?.members.some((one) => one.memberId === memberId) === true);
     // It stood still while it was told, and has been fenced since: it will learn of that next.
     if (!isMember(member)) return;
+    this.#removed.delete(member);
     for (const other of world.groups?.members ?? []) {
-      if (other === member || other.groupId !== member.groupId || !isMember(other)) continue;
+      if (other === member || other.groupId !== member.groupId || !isMember(other) || this.#removed.has(other))
+        continue;
       const held = partitions.find((partition) => other.holds(partition));
       if (held !== undefined)
         fail(this, `${member.name} of ${member.groupId} is told ${held}, and ${other.name} has not given it back`);
