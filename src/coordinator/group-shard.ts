@@ -242,7 +242,7 @@ export class GroupShard implements GroupCoordinatorShard {
     const group: Group | undefined = this.#groups.get(groupId);
     const fault = group?.checkOffsetFetch(request) ?? null;
     return fault === null
-      ? answered(groupId, requestId, fetchOffsets(request, this.#groups.offsets))
+      ? answered(groupId, requestId, fetchOffsets(request, this.#groups.offsets, this.#modules.image()))
       : refused(groupId, requestId, fault);
   }
 

@@ -3,6 +3,7 @@
  * still open would lie beside these, by producer id, until their marker comes: there are none yet, so every committed
  * offset is stable (KIP-447).
  */
+import type { ClusterImage } from '../../model/cluster-image.ts';
 import type { OffsetCommitValue } from '../group-records.ts';
 
 export type OffsetsOfTopic = ReadonlyMap<number, OffsetCommitValue>;
@@ -46,6 +47,14 @@ export class CommittedOffsets {
     if (topics.size === 0) this.#groups.delete(groupId);
   }
 }
+
+/**
+ * Whether it was committed for a topic that has been deleted, whatever is called so today. Such offsets are deleted when the
+ * topic is, but not by a coordinator that came later, or whose log refused just then: to tell them would let a consumer
+ * skip what a new topic of that name holds.
+ */
+export const isOfGoneTopic = ({ topicId }: OffsetCommitValue, image: ClusterImage): boolean =>
+  topicId !== null && !image.topics.has(topicId);
 
 function within<Key, InnerKey, Value>(map: Map<Key, Map<InnerKey, Value>>, key: Key): Map<InnerKey, Value> {
   let inner = map.get(key);

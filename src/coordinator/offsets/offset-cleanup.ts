@@ -69,7 +69,7 @@ export class OffsetCleanup {
   /** With its last offsets an empty group goes too, unless there are too many of them for one batch: then it is next time's. */
   #expired(group: Group, now: Now): GroupRecord[] {
     const { offsets, retentionMs } = this.#modules;
-    const expired = expiredOffsets(group, offsets, retentionMs, now);
+    const expired = expiredOffsets(group, offsets, { retentionMs, image: this.#modules.image() }, now);
     const isOver = group.isEmpty() && expired.length === offsets.count(group.groupId);
     return isOver && expired.length < recordsPerStep - 10 ? [...expired, ...group.tombstones()] : expired;
   }

@@ -1,4 +1,5 @@
 /** What is answered to those who commit, fetch and delete offsets of a group that lets them, and what is written for it. */
+import type { ClusterImage } from '../../model/cluster-image.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Now } from '../coordinator-shard.ts';
 import type { Group } from '../group.ts';
@@ -13,7 +14,7 @@ import type {
   OffsetFetchAnswer,
   OffsetFetchRequest,
 } from '../group-requests.ts';
-import type { CommittedOffsets } from './committed-offsets.ts';
+import { type CommittedOffsets, isOfGoneTopic } from './committed-offsets.ts';
 
 export interface OffsetChange<Answer> {
   readonly records: readonly GroupRecord[];
@@ -45,19 +46,29 @@ export function commitOffsets(
 }
 
 /** A partition without a committed offset is answered -1, not refused. */
-export function fetchOffsets(request: OffsetFetchRequest, offsets: CommittedOffsets): OffsetFetchAnswer {
+export function fetchOffsets(
+  request: OffsetFetchRequest,
+  offsets: CommittedOffsets,
+  image: ClusterImage,
+): OffsetFetchAnswer {
   const committed = offsets.of(request.groupId);
   if (request.topics === null)
     return {
       topics: Array.from(committed, ([topic, partitions]) => ({
         topic,
-        partitions: Array.from(partitions, ([partition, value]) => committedOffset(partition, value)),
-      })),
+        partitions: [...partitions]
+          .filter(([, value]) => !isOfGoneTopic(value, image))
+          .map(([partition, value]) => committedOffset(partition, value)),
+      })).filter(({ partitions }) => partitions.length > 0),
     };
   return {
     topics: request.topics.map(({ topic, partitions }) => {
       const ofTopic = committed.get(topic);
-      return { topic, partitions: partitions.map((partition) => committedOffset(partition, ofTopic?.get(partition))) };
+      const told = (partition: number): OffsetCommitValue | undefined => {
+        const value = ofTopic?.get(partition);
+        return value === undefined || isOfGoneTopic(value, image) ? undefined : value;
+      };
+      return { topic, partitions: partitions.map((partition) => committedOffset(partition, told(partition))) };
     }),
   };
 }

@@ -22,7 +22,7 @@ import {
   type PartitionCoordinatorAction,
   type PartitionCoordinatorEvent,
 } from '../../../src/coordinator/partition-coordinator.ts';
-import { leaderEpoch, offset, offsetZero, topicId } from '../../../src/model/brands.ts';
+import { leaderEpoch, offset, offsetZero, type TopicId, topicId } from '../../../src/model/brands.ts';
 import { ClusterImage } from '../../../src/model/cluster-image.ts';
 import { BrokerError, type Fault, type FaultCode } from '../../../src/model/fault.ts';
 
@@ -79,6 +79,7 @@ export class CoordinatorUnderTest {
   #elections = 0;
 
   constructor(options: Partial<GroupOptions> = {}) {
+    this.setTopic('orders', ordersId);
     this.options = { ...defaultGroupOptions, initialRebalanceDelayMs: 0, ...options };
     this.shard = new GroupShard(this.#modules());
     this.coordinator = this.#newCoordinator();
@@ -203,7 +204,26 @@ export class CoordinatorUnderTest {
     });
   }
 
-  deleteTopics(...deleted: string[]): void {
+  /** The name is that topic's from now on, whichever had it before. */
+  setTopic(name: string, id: TopicId): void {
+    const { image } = this;
+    const modRevision = image.revision;
+    const before = image.topicIds.get(name)?.record;
+    if (before !== undefined) image.topics.delete(before);
+    const record = { name, partitions: 100, isInternal: false, createdAtMs: 0 };
+    image.topics.set(id, { id, record, modRevision, partitions: [] });
+    image.topicIds.set(name, { record: id, modRevision });
+  }
+
+  dropTopic(name: string): void {
+    const id = this.image.topicIds.get(name)?.record;
+    assert.ok(id !== undefined, `there is a topic ${name}`);
+    this.image.topics.delete(id);
+    this.image.topicIds.delete(name);
+  }
+
+  /** The shard hears of it. */
+  onTopicsDeleted(...deleted: string[]): void {
     this.#step({ kind: 'topicsChanged', change: { changed: [], deleted }, now: this.now });
   }
 

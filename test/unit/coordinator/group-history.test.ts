@@ -366,7 +366,7 @@ class History {
     const { under } = this;
     if (!under.coordinator.isServing) return;
     // Looking into the shard is an event for it: whatever it has to say first goes to those who wait for it.
-    under.deleteTopics();
+    under.onTopicsDeleted();
     const read = under.replayed();
     for (const groupId of groups) {
       assert.deepEqual(offsetsOf(under.shard, groupId), offsetsOf(read, groupId));

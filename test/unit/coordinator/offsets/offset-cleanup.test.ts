@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
-import { leaderEpoch, offset, revision, topicId } from '../../../../src/model/brands.ts';
+import { leaderEpoch, offset, topicId } from '../../../../src/model/brands.ts';
 import {
   CoordinatorUnderTest,
   commitOf,
@@ -92,10 +92,15 @@ describe('in the course of time', () => {
 describe('when a topic is deleted', () => {
   test('its offsets go, in all groups, and no others', () => {
     const under = new CoordinatorUnderTest(options);
-    const topics = ['orders', 'refunds'].map((topic) => ({ topic, topicId: ordersId, partitions: partitionsOf(2) }));
+    under.setTopic('refunds', otherId);
+    const topics = [
+      { topic: 'orders', topicId: ordersId, partitions: partitionsOf(2) },
+      { topic: 'refunds', topicId: otherId, partitions: partitionsOf(2) },
+    ];
     under.ask(commitOf({ topics }));
     under.ask(commitOf({ topics, groupId: 'other' }));
-    under.deleteTopics('orders', 'never read');
+    under.dropTopic('orders');
+    under.onTopicsDeleted('orders', 'never read');
     for (const groupId of [group, 'other'])
       assert.deepEqual(committed(under, groupId), { 'refunds-0': 0, 'refunds-1': 1 });
   });
@@ -103,11 +108,9 @@ describe('when a topic is deleted', () => {
   test('and one of the same name is there, offsets of that one stay', () => {
     const under = new CoordinatorUnderTest(options);
     under.ask(commitOf({ topics: [{ topic: 'orders', topicId: ordersId, partitions: partitionsOf(2) }] }));
-    const record = { name: 'orders', partitions: 2, isInternal: false, createdAtMs: 0 };
-    under.image.topics.set(otherId, { id: otherId, record, modRevision: revision(1), partitions: [] });
-    under.image.topicIds.set('orders', { record: otherId, modRevision: revision(1) });
+    under.setTopic('orders', otherId);
     under.ask(commitOf({ topics: [{ topic: 'orders', topicId: otherId, partitions: partitionsOf(1) }] }));
-    under.deleteTopics('orders');
+    under.onTopicsDeleted('orders');
     assert.deepEqual(committed(under), { 'orders-0': 0 });
   });
 
@@ -115,8 +118,35 @@ describe('when a topic is deleted', () => {
     const under = new CoordinatorUnderTest(options);
     const { a, generation } = twoStable(under);
     under.ask(commitOf({ memberId: a, generationOrMemberEpoch: generation }));
-    under.deleteTopics('orders');
-    assert.deepEqual(committed(under), {});
+    under.dropTopic('orders');
+    under.onTopicsDeleted('orders');
+    assert.deepEqual(under.log.at(-1), {
+      kind: 'offsetCommit',
+      groupId: group,
+      topic: 'orders',
+      partition: 0,
+      value: null,
+    });
     assert.equal(stateOf(under), 'Stable');
+  });
+
+  test('and nobody there to hear of it, its offsets are not told of the next one of its name, and go in time', () => {
+    const under = new CoordinatorUnderTest(options);
+    const { a, generation } = twoStable(under);
+    under.ask(commitOf({ memberId: a, generationOrMemberEpoch: generation }));
+    under.setTopic('orders', otherId);
+    under.elect();
+    assert.deepEqual(committed(under), {});
+    const topics = [{ topic: 'orders', partitions: [0] }];
+    const request = { kind: 'offsetFetch', groupId: group, memberId: null, memberEpoch: -1, topics } as const;
+    assert.deepEqual(under.ask({ ...request, requireStable: false }), {
+      topics: [
+        { topic: 'orders', partitions: [{ partition: 0, offset: -1, leaderEpoch: -1, metadata: '', fault: null }] },
+      ],
+    });
+    const appended = under.log.length;
+    under.advance(1_200_000);
+    const isDeleted = under.log.slice(appended).some(({ kind, value }) => kind === 'offsetCommit' && value === null);
+    assert.ok(isDeleted);
   });
 });

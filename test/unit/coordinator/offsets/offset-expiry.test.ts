@@ -5,7 +5,7 @@ import { DeadlineQueue } from '../../../../src/coordinator/deadline-queue.ts';
 import { defaultGroupOptions } from '../../../../src/coordinator/group-options.ts';
 import { CommittedOffsets } from '../../../../src/coordinator/offsets/committed-offsets.ts';
 import { expiredOffsets } from '../../../../src/coordinator/offsets/offset-expiry.ts';
-import { leaderEpoch, offset } from '../../../../src/model/brands.ts';
+import { leaderEpoch, offset, type TopicId, topicId } from '../../../../src/model/brands.ts';
 import { ClusterImage } from '../../../../src/model/cluster-image.ts';
 import { group, joinOf, jsonProtocol, ordersId, subscriptionTo } from '../coordinator-fixture.ts';
 
@@ -44,8 +44,17 @@ function loaded(protocolType: string, state: 'simple' | 'stable' | 'empty', sinc
   return classic;
 }
 
+const image = new ClusterImage();
+const orders = { name: 'orders', partitions: 1, isInternal: false, createdAtMs: 0 };
+image.topics.set(ordersId, { id: ordersId, record: orders, modRevision: image.revision, partitions: [] });
+
 /** Topics whose offset expires: `orders` and `refunds` were committed at that time. */
-function expiredTopics(classic: ClassicGroup, committedMs: number, expireMs: number | null = null): string[] {
+function expiredTopics(
+  classic: ClassicGroup,
+  committedMs: number,
+  expireMs: number | null = null,
+  topicId: TopicId = ordersId,
+): string[] {
   const offsets = new CommittedOffsets();
   for (const topic of ['orders', 'refunds'])
     offsets.replay(group, topic, 0, {
@@ -54,9 +63,9 @@ function expiredTopics(classic: ClassicGroup, committedMs: number, expireMs: num
       metadata: '',
       commitTimestampMs: committedMs,
       expireTimestampMs: expireMs,
-      topicId: ordersId,
+      topicId,
     });
-  const records = expiredOffsets(classic, offsets, retentionMs, { monotonicMs: 0, wallMs: today });
+  const records = expiredOffsets(classic, offsets, { retentionMs, image }, { monotonicMs: 0, wallMs: today });
   return records.map((record) => {
     assert.ok(record.kind === 'offsetCommit' && record.value === null && record.partition === 0);
     return record.topic;
@@ -132,5 +141,11 @@ describe('offsets expire', () => {
     classic.join(joinOf(), 1, { monotonicMs: 0, wallMs: today });
     assert.equal(classic.stateName(), 'PreparingRebalance');
     assert.deepEqual(expiredTopics(classic, daysAgo(300)), []);
+  });
+
+  test('at any time where their topic is gone', () => {
+    const gone = topicId('BBBBBBBBBBBBBBBBBBBBBB');
+    assert.deepEqual(expiredTopics(loaded('consumer', 'stable'), today, null, gone), both);
+    assert.deepEqual(expiredTopics(loaded('connect', 'stable'), today, null, gone), both);
   });
 });
