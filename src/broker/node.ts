@@ -342,7 +342,7 @@ class Broker implements RunningBroker {
           backoffMs: config.values['log.cleaner.backoff.ms'],
           mapBytes: config.values['log.cleaner.dedupe.buffer.size'],
         },
-        ({ topicId, partition }) => replicas.get(topicId, partition)?.highWatermark ?? null,
+        ({ topicId, partition }) => replicas.get(topicId, partition)?.cleanableEndOffset ?? null,
       );
     isComplete = true;
     follower.onChange((entries) => {

@@ -151,6 +151,10 @@ export class Replica {
   get leadership(): { readonly leaderEpoch: LeaderEpoch; readonly leaderEpochStartOffset: Offset } | null {
     return this.#role.kind === 'leader' ? this.#role.state : null;
   }
+  /** What is committed may be compacted; null where the files must stay as they are: nobody knows what they are worth. */
+  get cleanableEndOffset(): Offset | null {
+    return this.#role.kind === 'offline' ? null : this.#highWatermark;
+  }
   get offlineReason(): string | null {
     return this.#role.kind === 'offline' ? this.#role.reason : null;
   }

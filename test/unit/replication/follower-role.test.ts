@@ -79,3 +79,16 @@ describe('a follower whose log refuses a batch', () => {
     assert.ok((leader.of('credit')[1]?.bytes ?? 0) > large.length);
   });
 });
+
+test('a replica in quarantine keeps its files: nothing of them may be compacted', async () => {
+  const { under, leader, attachId } = await following();
+  leader.say({ ...dataOf(attachId, 0, batchAt(0, ['a', 'b'])), highWatermark: offset(2) } as LeaderMessage);
+  await under.until(() => under.replica().highWatermark === 2);
+  assert.equal(under.replica().cleanableEndOffset, 2);
+  under.writeRecord({ leaderEpoch: leaderEpoch(6) });
+  await under.until(() => leader.of('attach').length === 2);
+  const { attachId: again } = leader.of('attach')[1] as { attachId: number };
+  leader.say({ kind: 'diverging', attachId: again, epoch: leaderEpoch(5), endOffset: offset(1) });
+  assert.match(under.replica().offlineReason ?? '', /asks to cut to 1/);
+  assert.equal(under.replica().cleanableEndOffset, null);
+});
