@@ -161,8 +161,10 @@ export class Segment {
     if (!this.#hasIndexes) return;
     this.noteFinalTimestamp();
     await this.persistIndexes();
-    await this.#offsets.sync();
-    await this.#times.sync();
+    for (const index of [this.#offsets, this.#times]) {
+      await index.sync();
+      await index.close();
+    }
   }
 
   noteFinalTimestamp(): void {

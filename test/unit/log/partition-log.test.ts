@@ -531,3 +531,22 @@ describe('cutting', () => {
     expect(seen).toEqual([1, 0]);
   });
 });
+
+test('a segment that is full and synced keeps no file open but its records', async () => {
+  const { log, disk } = await openLog({ config: { segmentBytes: 200, indexIntervalBytes: 1 } });
+  for (let index = 0; index < 40; index++) await log.appendAsLeader(batchOf(['a', 'b']), epoch(1));
+  await log.flush();
+  const segments = disk.paths().filter((path) => path.endsWith('.log')).length;
+  expect(segments).toBeGreaterThan(10);
+  expect(disk.openFiles).toBe(segments + 2);
+  // Indexes are written again when the log is cut back into such a segment, and when that is full once more.
+  await log.truncateTo(at(5));
+  for (let index = 0; index < 4; index++) await log.appendAsLeader(batchOf(['c', 'd']), epoch(1));
+  await log.flush();
+  const before = await stateOf(log);
+  await log.close();
+  expect(disk.openFiles).toBe(0);
+  const { log: again } = await openLog({ disk, config: log.config, recoveryPoint: log.recoveryPoint });
+  expect(await stateOf(again)).toEqual(before);
+  await again.release();
+});
