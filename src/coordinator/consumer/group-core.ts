@@ -41,6 +41,8 @@ const memberPurposes = [purposes.session, purposes.rebalance, purposes.classicJo
 
 /** When members whose time is over could not be removed, since nothing could be written, it is tried again. */
 const fenceRetryMs = 500;
+/** Well below the smallest `max.message.bytes` in use: all at once may be more than the log takes, now and ever after. */
+const fenceMaxBytes = 300_000;
 
 export class GroupCore {
   readonly groupId: string;
@@ -130,11 +132,22 @@ export class GroupCore {
   /** The member's time is over, and so may be that of others: they go together, since each of them is a step for all. */
   fence(purpose: Purpose, memberId: string, now: Now): GroupStep | null {
     if (!this.#isDue(purpose, memberId)) return null;
-    const memberIds: string[] = [];
-    for (const other of this.state.members.keys())
-      if (other === memberId || this.#isOver(other, now)) memberIds.push(other);
+    const memberIds = [memberId];
+    let bytes = this.#tombstoneBytes(memberId);
+    for (const other of this.state.members.keys()) {
+      if (other === memberId || !this.#isOver(other, now)) continue;
+      bytes += this.#tombstoneBytes(other);
+      // One batch, which the log must take: the others' time is over in the next tick, too.
+      if (bytes > fenceMaxBytes) break;
+      memberIds.push(other);
+    }
     for (const other of memberIds) this.setDeadline(purposes.session, other, now.monotonicMs + fenceRetryMs);
     return this.step(this.remove(memberIds, now));
+  }
+
+  /** At most so much is written when the member goes, its id and the group's being UTF-8. */
+  #tombstoneBytes(memberId: string): number {
+    return 3 * (3 * (this.groupId.length + memberId.length) + 40);
   }
 
   /** Whether the end of this time still means something for the member. */

@@ -170,6 +170,22 @@ describe('leaving', () => {
     expect(world.refusal({ memberId: 'm1', memberEpoch: 2 })).toBe('UNKNOWN_MEMBER_ID');
   });
 
+  test('members whose sessions are over go together, as many as fit into a batch', () => {
+    const world = new GroupWorld();
+    for (let at = 10; at < 40; at++) world.join(`${at}${'x'.repeat(10_000)}`, ['orders']);
+    const joined = world.log.length;
+    world.pass(46_000);
+    expect(world.describe().members).toEqual([]);
+    // Each step ends with the group's epoch.
+    const batches: number[] = [0];
+    for (const record of world.log.slice(joined)) {
+      batches[batches.length - 1] = (batches.at(-1) ?? 0) + ('memberId' in record ? record.memberId.length : 0);
+      if (record.kind === 'consumerGroupMetadata') batches.push(0);
+    }
+    expect(batches.length).toBeLessThan(30);
+    expect(Math.max(...batches)).toBeLessThan(300_000);
+  });
+
   test('the session is that of the group where it has one of its own', () => {
     const world = settled(1);
     const modRevision = world.topics.image.revision;
