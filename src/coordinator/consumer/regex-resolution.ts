@@ -7,6 +7,7 @@
  * | is new in the group                                   | all topics                                                |
  * | was evaluated by another coordinator                  | all topics, once                                          |
  * | was evaluated `group.consumer.regex.refresh.interval.ms` ago | all topics                                         |
+ * | would take longer than a step over what came or went  | all topics                                                |
  * | otherwise                                             | the topics that came or went since                        |
  *
  * All topics are many: they are gone through in slices, a bounded amount of work each. Nothing here is lost for good when
@@ -16,7 +17,7 @@ import type { ClusterImage } from '../../model/cluster-image.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Now, TopicsChange } from '../coordinator-shard.ts';
 import type { ResolvedRegex } from './consumer-group-state.ts';
-import { RegexScan, SubscriptionRegex } from './subscription-regex.ts';
+import { charactersOf, RegexScan, SubscriptionRegex } from './subscription-regex.ts';
 
 /** Of `SubscriptionRegex.costOf`, a step: 2 ms for the usual pattern, 20 for the worst that was found. */
 const sliceBudget = 500_000;
@@ -72,6 +73,7 @@ export class RegexResolution {
       this.#unseen = new Set();
       return new Map();
     }
+    if (this.#scan === null && this.#isUnseenTooMuch(patterns)) this.#unseen = 'all';
     if (this.#scan === null) this.#maybeStartScan(patterns, resolved, image, now);
     if (this.#scan === null) return this.#resolveUnseen(patterns, resolved, image, now);
     return this.#goOnScanning(this.#scan, patterns, resolved, image, now);
@@ -121,6 +123,15 @@ export class RegexResolution {
     // Until a scan has found nothing new, what the last one found may not have been written.
     if (isOfAllPatterns && hasChanged) this.#unseen = 'all';
     return changes;
+  }
+
+  #isUnseenTooMuch(patterns: ReadonlySet<string>): boolean {
+    if (this.#unseen === 'all' || this.#unseen.size === 0) return false;
+    let characters = 0;
+    for (const name of this.#unseen) characters += charactersOf(name);
+    let cost = 0;
+    for (const pattern of patterns) cost += this.#compile(pattern)?.costOf(characters) ?? 0;
+    return cost > sliceBudget;
   }
 
   #resolveUnseen(

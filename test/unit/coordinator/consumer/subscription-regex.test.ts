@@ -56,6 +56,13 @@ describe('a scan over topics', () => {
     expect(found).toEqual(whole);
     expect(found.get('.*5')).toEqual(new Set(['topic-5', 'topic-15', 'topic-25', 'topic-35', 'topic-45']));
   });
+
+  test('matches as little as one pattern in a slice', () => {
+    const scan = new RegexScan([compiled('topic-1.*'), compiled('.*5'), compiled('x')], topics);
+    let slices = 0;
+    while (scan.advance(1) === null) slices++;
+    expect(slices).toBe(3 * topics.length);
+  });
 });
 
 describe('a subscription by pattern', () => {
@@ -126,6 +133,20 @@ describe('a subscription by pattern', () => {
     expect(world.describe().state).toBe('Assigning');
     world.beat({ memberEpoch: 1, topicPartitions: [] });
     expect(world.describedMember('m1').assignment).toHaveLength(20_000);
+  });
+
+  test('that takes long is matched against new topics step by step, too', () => {
+    const costly = 'n(.?){900}|orders-.*';
+    const world = subscribed();
+    world.beat({ memberEpoch: 1, subscribedTopicRegex: costly });
+    world.pass(1000);
+    const name = 'n'.repeat(200);
+    world.changeTopics(() => world.topics.set(name, 1), [name]);
+    world.beat({ memberEpoch: world.describedMember('m1').memberEpoch });
+    expect(world.group.isSubscribedTo(name)).toBe(false);
+    world.pass(1000);
+    expect(world.group.isSubscribedTo(name)).toBe(true);
+    expect(told(world)).toEqual({ 'orders-0': [0], [name]: [0] });
   });
 
   test('is taken back by an empty pattern, and forgotten by the last who had it', () => {
