@@ -455,7 +455,9 @@ export class PartitionLog {
         logEndOffset,
       });
     const endOffset = earlier(limits.endOffset, logEndOffset);
-    if (from >= endOffset) return { chunks: [], byteLength: 0, nextOffset: from };
+    // With no room left for it: of a fetch of many partitions all but the first few.
+    const mayGive = limits.minOneBatch || limits.maxBytes > 0;
+    if (from >= endOffset || !mayGive) return { chunks: [], byteLength: 0, nextOffset: from };
     const cached = this.#tail.read(from, limits.maxBytes, endOffset, limits.minOneBatch);
     if (cached !== null) {
       const { chunks, byteLength, baseOffset, nextOffset } = cached;

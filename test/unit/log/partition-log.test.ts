@@ -550,3 +550,11 @@ test('a segment that is full and synced keeps no file open but its records', asy
   expect(await stateOf(again)).toEqual(before);
   await again.release();
 });
+
+test('a read that may give nothing asks no disk', async () => {
+  const { log } = await openLog();
+  await log.appendAsLeader(batchOf(['a']), epoch(0));
+  const limits = { maxBytes: 0, endOffset: log.logEndOffset, minOneBatch: false };
+  expect(log.read(at(0), limits)).toEqual({ chunks: [], byteLength: 0, nextOffset: 0 });
+  await log.close();
+});
