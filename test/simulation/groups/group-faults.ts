@@ -36,7 +36,12 @@ export const groupFaults: readonly DeliberateFault[] = [
   },
   { name: '21-replays-what-was-refused', aim, replaysRefused: true },
   { name: '22-coordinates-after-its-leadership', aim, coordinatesOn: true, speaksWithoutContact: true },
-  { name: '23-coordinates-without-contact', aim, speaksWithoutContact: true },
+  {
+    name: '23-coordinates-without-contact',
+    isQuick: false,
+    aim: { ...aim, kinds: ['isolate', 'healNetwork', 'flush'], everyMs: 1_000 },
+    speaksWithoutContact: true,
+  },
   {
     name: '24-handed-on-before-given-back',
     aim,
