@@ -6,6 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { offsetCommitApi } from '../../src/wire/messages/08-offset-commit.ts';
 import { decodeResponse, encodeRequest } from '../../src/wire/request-response.ts';
+import { sleepMs } from '../support/raw-cluster.ts';
 import { RawConnection } from '../support/raw-connection.ts';
 import { type Address, coordinatorsOf } from './group-members.ts';
 import { type LatencySummary, summariseLatencies } from './percentiles.ts';
@@ -42,17 +43,39 @@ function commitFrame(groupId: string, topic: string, partitionIndex: number): { 
   return { frame, at: frame.indexOf(mark) };
 }
 
+function errorOf(answer: Buffer): number | undefined {
+  const { body } = decodeResponse(offsetCommitApi, version, answer, { allowTrailingBytes: false });
+  return body.topics[0]?.partitions[0]?.errorCode;
+}
+
 /** Throws when the answer is no success. */
 function assertCommitted(answer: Buffer): void {
-  const { body } = decodeResponse(offsetCommitApi, version, answer, { allowTrailingBytes: false });
-  const error = body.topics[0]?.partitions[0]?.errorCode;
+  const error = errorOf(answer);
   if (error !== 0) throw new Error(`OffsetCommit: error ${error}`);
+}
+
+/** A connection to the coordinator of each group, each of which has taken a commit: a fresh cluster moves them about. */
+async function connect(load: CommitLoad, groups: readonly string[]): Promise<RawConnection[]> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const coordinators = await coordinatorsOf(load.broker, groups);
+    const connections = await Promise.all(coordinators.map(({ host, port }) => RawConnection.open(host, port)));
+    const answers = await Promise.all(
+      connections.map((connection, lane) =>
+        connection.request(commitFrame(groups[lane] ?? '', load.topic, lane % load.partitions).frame),
+      ),
+    );
+    const errors = answers.map(errorOf);
+    if (errors.every((error) => error === 0)) return connections;
+    for (const connection of connections) connection.close();
+    if (performance.now() > deadline) throw new Error(`OffsetCommit: errors ${[...new Set(errors)]}`);
+    await sleepMs(200);
+  }
 }
 
 export async function runCommitLoad(load: CommitLoad): Promise<CommitCount> {
   const groups = Array.from({ length: load.lanes }, (_, lane) => `${load.topic}-commit-${lane}`);
-  const coordinators = await coordinatorsOf(load.broker, groups);
-  const connections = await Promise.all(coordinators.map(({ host, port }) => RawConnection.open(host, port)));
+  const connections = await connect(load, groups);
   const latencies: number[] = [];
   const startMs = performance.now();
   const measureFromMs = startMs + load.warmupSeconds * 1000;

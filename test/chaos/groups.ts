@@ -309,7 +309,8 @@ export function summariseGroups({ gaps, groups, violations, written, answers }: 
         `${kind}, ${event} (${all.length}): commit median ${of('commitMs')}; stable ${of('stableMs')}; all read ${of('consumedMs')}`,
       );
     }
-    lines.push(`${kind}: ${read} read, ${repeated} of them again, ${missing} missing, ${commits} commits told`);
+    const note = kind === 'kcat' ? '; it commits every 5 s and does not tell' : '';
+    lines.push(`${kind}: ${read} read, ${repeated} of them again, ${missing} missing, ${commits} commits told${note}`);
   }
   lines.push(`${written} records written, ${answers} committed offsets told to the prober`);
   lines.push(violations.length === 0 ? 'history: no violation' : `history: ${violations.length} violations`);
