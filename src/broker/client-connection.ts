@@ -171,12 +171,16 @@ export class ClientConnection implements ConnectionHandlers {
       clientId: header.clientId,
       clientHost: `/${this.#socket.remote.host.replace(/^::ffff:(?=\d+\.)/, '')}`,
       listener: this.#options.listener,
-      onDisconnect: (callback) => {
-        this.#disconnectListeners.add(callback);
-        return () => this.#disconnectListeners.delete(callback);
-      },
+      onDisconnect: (callback) => this.#onDisconnect(callback),
       onAnswerGone: (callback) => onGone.push(callback),
     };
+  }
+
+  #onDisconnect(callback: () => void): () => void {
+    this.#disconnectListeners.add(callback);
+    // A handler that was held may ask when all is over: it would wait for somebody who is gone.
+    if (this.#isClosed) queueMicrotask(() => this.#disconnectListeners.delete(callback) && callback());
+    return () => this.#disconnectListeners.delete(callback);
   }
 
   #onAnswer(request: OpenRequest, answer: Answer<Fields>): void {

@@ -42,7 +42,7 @@ export interface RequestContext {
   readonly clientHost: string;
   /** The listener's name: answers name the brokers' endpoints on the same one. */
   readonly listener: string;
-  /** Runs when the client's connection closes before the answer is given; returns how to take that back. */
+  /** Runs when the client's connection closes before the answer is given, or soon where it has; returns how to take that back. */
   onDisconnect(callback: () => void): () => void;
   /**
    * Runs once, when the handler has ended and the last byte of its answer has left or never will: memory that the answer

@@ -309,3 +309,18 @@ describe('the memory of an answer', () => {
       expect(gone()).toBe(1);
     });
 });
+
+test('a handler is told of the end of its connection, however late it asks to be', async () => {
+  const { pending, connection, metadata, settle } = setUp();
+  metadata(1);
+  const context = pending[0]?.context;
+  const told: string[] = [];
+  context?.onDisconnect(() => told.push('in time'));
+  connection.onClose(null);
+  expect(told).toEqual(['in time']);
+  context?.onDisconnect(() => told.push('late'));
+  context?.onDisconnect(() => told.push('taken back'))();
+  expect(told, 'nobody is called while it asks').toEqual(['in time']);
+  await settle();
+  expect(told).toEqual(['in time', 'late']);
+});
