@@ -232,9 +232,13 @@ export class LogDirectory {
       try {
         this.#refuse(this.#isClosing);
         const log = await this.#openInDirectory(name, { topic, topicId, partition, config });
-        await this.#cleaner.onEndLowered(log, log.logEndOffset);
-        if (this.#isEnded) await log.release();
-        this.#refuse(this.#isEnded);
+        try {
+          await this.#cleaner.onEndLowered(log, log.logEndOffset);
+          this.#refuse(this.#isEnded);
+        } catch (error) {
+          await log.release();
+          throw error;
+        }
         log.onRecoveryPointLowered = async () => {
           await this.#cleaner.onEndLowered(log, log.recoveryPoint);
           await this.checkpointRecoveryPoints();

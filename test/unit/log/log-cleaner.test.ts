@@ -165,6 +165,19 @@ describe('the first dirty offset', () => {
     expect(keys.sort()).toEqual(['k0', 'k1', 'k2']);
   });
 
+  test('that cannot be lowered leaves no file of the log open', async () => {
+    const world = new World();
+    const first = await world.joined();
+    await fill(await openTopic(first, 'orders'), 10);
+    await first.close(3 as BrokerEpoch);
+    await world.disk.replaceFile(checkpointPath, '0\n1\norders 0 1000\n');
+    const second = await world.joined();
+    world.disk.fault = (operation, file) =>
+      operation === 'write' && file === checkpointPath ? diskError('EIO') : null;
+    await expect(openTopic(second, 'orders')).rejects.toThrow('EIO');
+    expect(world.disk.openFiles).toBe(0);
+  });
+
   test('is known again after a restart', async () => {
     const world = new World();
     const first = await world.joined();
