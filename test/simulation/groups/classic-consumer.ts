@@ -164,11 +164,14 @@ export class ClassicConsumer implements GroupMember {
     this.#generation = answer.generation;
     const isLeader = answer.leader === answer.memberId;
     const sharesOut = isLeader && !answer.skipAssignment;
-    const name = `${this.groupId} ${this.#generation}`;
     const shares = sharesOut ? this.#sharesOf(answer.members) : null;
-    if (shares) this.#groups.sharedOut.set(name, [...shares.values()].flat().length);
-    this.#sharedOut = isLeader ? (this.#groups.sharedOut.get(name) ?? 0) : -1;
+    const ofFormer = this.#groups.sharedOut.get(this.#generationName) ?? 0;
+    this.#sharedOut = isLeader ? (shares ? [...shares.values()].flat().length : ofFormer) : -1;
     this.#sync(shares ? assignmentsOf(shares) : []);
+  }
+
+  get #generationName(): string {
+    return `${this.groupId} ${this.#groups.committed.group(this.groupId).deletions} ${this.#generation}`;
   }
 
   #sharesOf(members: JoinGroupAnswer['members']): Shares {
@@ -205,7 +208,10 @@ export class ClassicConsumer implements GroupMember {
           if (this.#groups.world.random.chance(0.5)) this.#sync(assignments);
           else this.#joinSoon();
         } else if (isRefused(answer)) this.#joinAfter(answer.fault);
-        else this.#onAssigned(plainConsumerProtocol.decodeAssignment(answer.assignment)?.assignedPartitions ?? []);
+        else {
+          if (assignments.length > 0) this.#groups.sharedOut.set(this.#generationName, this.#sharedOut);
+          this.#onAssigned(plainConsumerProtocol.decodeAssignment(answer.assignment)?.assignedPartitions ?? []);
+        }
       },
     );
   }
