@@ -537,7 +537,7 @@ export class PartitionLog {
         { indexIntervalBytes, hasGaps: cleanupPolicy.compact },
         (touched) => this.#sync.forget(touched),
       );
-      await this.#modules.disk.syncDirectory(this.directory);
+      await this.#sync.syncNamesAfterCut();
       await this.#endAt(kept);
     });
   }

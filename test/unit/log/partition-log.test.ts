@@ -518,6 +518,18 @@ describe('cutting', () => {
     expect((await again.log.appendAsLeader(batchOf(['c']), epoch(3))).baseOffset).toBe(500);
   });
 
+  test('of a new log makes durable what is left, and whose it is', async () => {
+    const { log, disk, time } = await openLog();
+    for (const value of ['a', 'b', 'c']) await log.appendAsLeader(batchOf([value]), epoch(0));
+    await log.truncateTo(at(2));
+    expect(log.recoveryPoint).toBe(2);
+    await log.release();
+    disk.losePower(() => false);
+    const { log: again } = await openLog({ disk, time, lastStop: 'lossy', recoveryPoint: 2 });
+    expect(offsetsIn(await everything(again))).toEqual([0, 1]);
+    await again.release();
+  });
+
   test('lowers the recovery point on disk first', async () => {
     const { log, disk } = await openLog();
     await log.appendAsLeader(batchOf(['a']), epoch(0));
