@@ -221,6 +221,7 @@ export class GroupShard implements GroupCoordinatorShard {
   }
 
   #describeConsumer({ groupId }: ConsumerGroupDescribeRequest, requestId: number): GroupStep {
+    if (groupId === '') return refused(groupId, requestId, invalidGroupId);
     const group = this.#groups.get(groupId);
     return group?.type === 'consumer' ? group.describe(requestId) : refused(groupId, requestId, groupNotFound(groupId));
   }

@@ -30,7 +30,9 @@ export function commitOffsets(
   { wallMs }: Now,
 ): OffsetChange<OffsetCommitAnswer> {
   const { groupId, retentionTimeMs } = request;
-  const expireTimestampMs = retentionTimeMs === null ? null : wallMs + retentionTimeMs;
+  // A retention of Java's Long.MAX_VALUE is how a client says for ever.
+  const expireTimestampMs =
+    retentionTimeMs === null ? null : Math.min(wallMs + retentionTimeMs, Number.MAX_SAFE_INTEGER);
   const records: GroupRecord[] = [];
   const topics = request.topics.map(({ topic, topicId, partitions }) => ({
     topic,

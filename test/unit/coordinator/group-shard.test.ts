@@ -97,7 +97,13 @@ describe('a group that is not there', () => {
     ]);
   });
 
-  for (const request of [joinOf(), syncOf(), heartbeatOf(), leaveOf({ memberId: 'm' })])
+  for (const request of [
+    joinOf(),
+    syncOf(),
+    heartbeatOf(),
+    leaveOf({ memberId: 'm' }),
+    { kind: 'consumerGroupDescribe', groupId: '' } as const,
+  ])
     test(`and cannot be, without an id: ${request.kind}`, () => {
       const answer = new CoordinatorUnderTest().ask({ ...request, groupId: '' });
       assert.equal(faultOf(answer), 'INVALID_GROUP_ID');

@@ -84,6 +84,14 @@ describe('a commit', () => {
     assert.deepEqual(listed.groups, []);
   });
 
+  test('keeps for ever what a client wants kept as long as can be said', () => {
+    const under = new CoordinatorUnderTest();
+    under.ask(commitOf({ retentionTimeMs: Number(2n ** 63n - 1n) }));
+    const [record] = under.log;
+    assert.ok(record?.kind === 'offsetCommit' && record.value !== null);
+    assert.equal(record.value.expireTimestampMs, Number.MAX_SAFE_INTEGER);
+  });
+
   test('carries the retention that old clients give', () => {
     const under = new CoordinatorUnderTest();
     under.ask(commitOf({ retentionTimeMs: 5000 }));
