@@ -61,9 +61,11 @@ async function connect(load: CommitLoad, groups: readonly string[]): Promise<Raw
     const coordinators = await coordinatorsOf(load.broker, groups);
     const connections = await Promise.all(coordinators.map(({ host, port }) => RawConnection.open(host, port)));
     const answers = await Promise.all(
-      connections.map((connection, lane) =>
-        connection.request(commitFrame(groups[lane] ?? '', load.topic, lane % load.partitions).frame),
-      ),
+      connections.map((connection, lane) => {
+        const { frame, at } = commitFrame(groups[lane] ?? '', load.topic, lane % load.partitions);
+        frame.writeBigInt64BE(0n, at);
+        return connection.request(frame);
+      }),
     );
     const errors = answers.map(errorOf);
     if (errors.every((error) => error === 0)) return connections;
