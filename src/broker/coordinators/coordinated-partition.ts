@@ -154,7 +154,7 @@ export class CoordinatedPartition<Request, Record, Answer> {
   #append(records: readonly Record[], wallMs: number): Offset {
     let batch: Buffer;
     try {
-      batch = encodeBatch({ records: records.map((record) => this.#modules.encode(record, wallMs)) });
+      batch = encodeBatch({ records: this.#encode(records, wallMs) });
     } catch (error) {
       // What a client sent does not fit the topic's format, such as a text that grew when it was made valid UTF-8.
       if (error instanceof EncodeError) throw new BrokerError({ code: 'INVALID_REQUEST', reason: error.message });
@@ -163,6 +163,23 @@ export class CoordinatedPartition<Request, Record, Answer> {
     const { endOffset, written } = this.replica.appendAsCoordinator(batch);
     written.catch(() => undefined); // The end of the leadership tells everybody who waits.
     return endOffset;
+  }
+
+  /** What the log would refuse for its size is not made first: a commit may name a million partitions (I42). */
+  #encode(records: readonly Record[], wallMs: number): RecordToWrite[] {
+    const { maxMessageBytes } = this.replica.log.config;
+    const encoded: RecordToWrite[] = [];
+    let bytes = 0;
+    for (const record of records) {
+      const one = this.#modules.encode(record, wallMs);
+      bytes += (one.key?.length ?? 0) + (one.value?.length ?? 0);
+      if (bytes > maxMessageBytes) {
+        const reason = `${records.length} records are more than ${maxMessageBytes} bytes`;
+        throw new BrokerError({ code: 'MESSAGE_TOO_LARGE', reason });
+      }
+      encoded.push(one);
+    }
+    return encoded;
   }
 
   /** One piece of the log; the core asks for the next one. What cannot be read is tried again: it leads, so it must. */
