@@ -324,6 +324,21 @@ describe('as many as fit into a request', () => {
   });
 });
 
+test('a small request for very much metadata ends its connection', async () => {
+  const committedMetadata = 'm'.repeat(4096);
+  const partitions = [{ partitionIndex: 0, committedOffset: 1n, committedMetadata }];
+  const partitionIndexes = Array.from({ length: 500_000 }, () => 0);
+  const groups = [{ groupId: 'wordy', topics: [{ name: topic, partitionIndexes }] }];
+  await unharmed(async () => {
+    const commit = { groupId: 'wordy', topics: [{ name: topic, partitions }] };
+    const committed = await asClient((client) => client.ask(offsetCommitApi, 8, commit));
+    assert.equal(committed.topics[0]?.partitions[0]?.errorCode, 0);
+    await asClient((client) => assert.rejects(client.ask(offsetFetchApi, 8, { groups }), /closed the connection/));
+    const asked = { groupId: 'wordy', topics: [{ name: topic, partitionIndexes }] };
+    await asClient((client) => assert.rejects(client.ask(offsetFetchApi, 5, asked), /closed the connection/));
+  });
+});
+
 test('a group that no batch can hold is not written, and goes on when its large member is gone', async () => {
   const groupId = 'heavy';
   await unharmed(() =>

@@ -10,7 +10,7 @@ import { type OffsetFetchRequest, offsetFetchApi } from '../../wire/messages/09-
 import { askInSlices } from '../ask-in-slices.ts';
 import { isFault, topicOf, zeroUuid } from '../cluster-view.ts';
 import { errorCodeOf } from '../kafka-errors.ts';
-import { type BrokerServices, type RequestContext, serve } from '../services.ts';
+import { type BrokerServices, closeConnection, type RequestContext, serve } from '../services.ts';
 
 type Group = Item<OffsetFetchRequest['groups']>;
 
@@ -90,15 +90,25 @@ async function fetchGroup(
   return { fault: null, topics };
 }
 
+/**
+ * An answer has no more metadata than this, in UTF-16 units. A partition takes 4 bytes to ask for and up to
+ * `offset.metadata.max.bytes` to tell, each time it is asked for: 4 MB of request could be 4 GB of answer.
+ */
+const metadataLimit = 64 * 1024 * 1024;
+
+const metadataLength = (topics: readonly TopicAnswer[]): number =>
+  topics.reduce((sum, { partitions }) => partitions.reduce((inner, { metadata }) => inner + metadata.length, sum), 0);
+
 export const offsetFetch = serve(offsetFetchApi, async (services, request, context) => {
   const { requireStable } = request;
-  if (context.version >= 8)
-    return {
-      groups: await askInSlices(services.timers, request.groups, async (group) => {
-        const { fault, topics } = await fetchGroup(services, group, requireStable, context);
-        return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : errorCodeOf(fault) };
-      }),
-    };
+  if (context.version >= 8) {
+    const groups = await askInSlices(services.timers, request.groups, async (group) => {
+      const { fault, topics } = await fetchGroup(services, group, requireStable, context);
+      return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : errorCodeOf(fault) };
+    });
+    const length = groups.reduce((sum, { topics }) => sum + metadataLength(topics), 0);
+    return length > metadataLimit ? closeConnection : { groups };
+  }
   const group: Group = {
     groupId: request.groupId,
     memberId: null,
@@ -106,7 +116,7 @@ export const offsetFetch = serve(offsetFetchApi, async (services, request, conte
     topics: request.topics?.map((topic) => ({ ...topic, topicId: zeroUuid })) ?? null,
   };
   const { fault, topics } = await fetchGroup(services, group, requireStable, context);
-  if (fault === null) return { topics, errorCode: 0 };
+  if (fault === null) return metadataLength(topics) > metadataLimit ? closeConnection : { topics, errorCode: 0 };
   // Version 1 has no place for an error but the partitions.
   const refused = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
     name,
