@@ -109,3 +109,10 @@ export const listOffsetsErrorCode = (code: number, version: number): number =>
 /** KAFKA_STORAGE_ERROR is NOT_LEADER_OR_FOLLOWER for Fetch up to 5 (KIP-112). */
 export const fetchErrorCode = (code: number, version: number): number =>
   code === errorCodes.KAFKA_STORAGE_ERROR && version <= 5 ? errorCodes.NOT_LEADER_OR_FOLLOWER : code;
+
+/**
+ * COORDINATOR_NOT_AVAILABLE is NOT_COORDINATOR for OffsetFetch: consumers before 3.9 know only the latter there, and end at
+ * the former instead of coming again (`GroupCoordinatorService.java`, handleOffsetFetchException).
+ */
+export const offsetFetchErrorCode = (code: number): number =>
+  code === errorCodes.COORDINATOR_NOT_AVAILABLE ? errorCodes.NOT_COORDINATOR : code;

@@ -9,7 +9,7 @@ import type { Item } from '../../wire/field.ts';
 import { type OffsetFetchRequest, offsetFetchApi } from '../../wire/messages/09-offset-fetch.ts';
 import { askInSlices } from '../ask-in-slices.ts';
 import { isFault, topicOf, zeroUuid } from '../cluster-view.ts';
-import { errorCodeOf } from '../kafka-errors.ts';
+import { errorCodeOf, offsetFetchErrorCode } from '../kafka-errors.ts';
 import { type BrokerServices, closeConnection, type RequestContext, serve } from '../services.ts';
 
 type Group = Item<OffsetFetchRequest['groups']>;
@@ -22,12 +22,14 @@ interface Position {
   readonly errorCode: number;
 }
 
+const codeOf = (fault: Fault): number => offsetFetchErrorCode(errorCodeOf(fault));
+
 const nothing = (partitionIndex: number, fault: Fault | null): Position => ({
   partitionIndex,
   committedOffset: -1n,
   committedLeaderEpoch: -1,
   metadata: '',
-  errorCode: fault === null ? 0 : errorCodeOf(fault),
+  errorCode: fault === null ? 0 : codeOf(fault),
 });
 
 interface TopicAnswer {
@@ -104,7 +106,7 @@ export const offsetFetch = serve(offsetFetchApi, async (services, request, conte
   if (context.version >= 8) {
     const groups = await askInSlices(services.timers, request.groups, async (group) => {
       const { fault, topics } = await fetchGroup(services, group, requireStable, context);
-      return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : errorCodeOf(fault) };
+      return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : codeOf(fault) };
     });
     const length = groups.reduce((sum, { topics }) => sum + metadataLength(topics), 0);
     return length > metadataLimit ? closeConnection : { groups };
@@ -122,5 +124,5 @@ export const offsetFetch = serve(offsetFetchApi, async (services, request, conte
     name,
     partitions: partitionIndexes.map((index) => nothing(index, fault)),
   }));
-  return { topics: context.version >= 2 ? [] : refused, errorCode: errorCodeOf(fault) };
+  return { topics: context.version >= 2 ? [] : refused, errorCode: codeOf(fault) };
 });
