@@ -287,18 +287,22 @@ class ToldEpochsAreCommitted implements Invariant {
  */
 class NobodyElseHoldsIt implements Invariant {
   readonly name = 'C13 a partition is handed on when it was given back';
-  /** They were removed and have been told nothing since, though they may be in the group once more, under the same id. */
-  readonly #removed = new Set<GroupMember>();
+  /** When they were removed; they have been told nothing since, but may be in the group once more, under the same id. */
+  readonly #removed = new Map<GroupMember, number>();
 
   onGroupRecordCommitted(world: World, record: GroupRecord): void {
-    const members = world.groups?.members ?? [];
-    if (record.kind === 'consumerGroupMember' && record.value === null) {
-      for (const member of members) if (member.memberId === record.memberId) this.#removed.add(member);
-    } else if (record.kind === 'classicGroup' && record.value !== null) {
-      // A group that has changed its protocol keeps its members.
-      const memberIds = new Set(record.value.members.map(({ memberId }) => memberId));
-      for (const member of this.#removed) if (memberIds.has(member.memberId)) this.#removed.delete(member);
-    }
+    const { nowMs } = world.scheduler;
+    const before = new Set<string>();
+    const after = new Set<string>();
+    if (record.kind === 'consumerGroupMember') (record.value === null ? before : after).add(record.memberId);
+    else if (record.kind === 'classicGroup') {
+      for (const { memberId } of committedOf(world).group(record.groupId).classic?.members ?? []) before.add(memberId);
+      for (const { memberId } of record.value?.members ?? []) after.add(memberId);
+    } else return;
+    // A group that changes its protocol keeps its members, in one batch: they are gone and there again in one moment.
+    for (const member of world.groups?.members ?? [])
+      if (after.has(member.memberId) && this.#removed.get(member) === nowMs) this.#removed.delete(member);
+      else if (before.has(member.memberId) && !after.has(member.memberId)) this.#removed.set(member, nowMs);
   }
 
   onPartitionsHeld(world: World, member: GroupMember, partitions: readonly number[]): void {

@@ -18,7 +18,7 @@ export function assertEqualToReplay(
   groupIds: readonly string[],
 ): void {
   const ask = (shard: SimulatedShard, request: GroupRequest): GroupAnswer | undefined =>
-    shard.handle(request, noRequestId, coordinator.now)[0]?.answers[0]?.answer;
+    shard.handle(request, noRequestId, coordinator.now).at(-1)?.answers[0]?.answer;
   for (const groupId of groupIds) {
     const compare = (request: GroupRequest): void => {
       const served = sorted(ask(coordinator.shard, request));
