@@ -158,8 +158,14 @@ export class GroupCoordinators {
     onDisconnect: OnDisconnect,
   ): Promise<AnswerTo<Request>> {
     const at = this.partitionOf(request.groupId);
+    let isGone = false;
+    const stopWatching = onDisconnect(() => {
+      isGone = true;
+    });
     const partition = at === null ? undefined : await this.#servingOne(at);
-    if (!partition) return notHere;
+    stopWatching();
+    // Whoever left while it was held must not become a member that the others wait for.
+    if (!partition || isGone) return notHere;
     return (await this.#askOne(partition, request, onDisconnect)) as AnswerTo<Request>;
   }
 
