@@ -38,6 +38,11 @@ export interface CoordinatorShard<Request, Record, Answer> {
   replay(record: Record): void;
   /** All that was committed is replayed and this shard begins to serve: sessions of those it found start now. */
   onLoaded(now: Now): void;
+  /**
+   * This process stood still for so long (§2.3, stall guard): what members sent meanwhile waits in its sockets, so nobody's
+   * time counts as over yet.
+   */
+  onStalled(byMs: number): void;
   /** Sessions that ended, rebalances that took their time, offsets that expired. */
   onTick(now: Now): readonly Step<Record, Answer>[];
   /** Topics that came, went or grew. */

@@ -33,6 +33,12 @@ export class DeadlineQueue {
     this.#deadlines.delete(key);
   }
 
+  /** Everybody gets so much more time. */
+  postpone(byMs: number): void {
+    for (const [key, atMs] of this.#deadlines) this.#deadlines.set(key, atMs + byMs);
+    this.#rebuild();
+  }
+
   clear(): void {
     this.#deadlines.clear();
     this.#heap.length = 0;

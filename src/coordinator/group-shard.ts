@@ -27,7 +27,7 @@ import type {
   OffsetFetchRequest,
   SyncGroupRequest,
 } from './group-requests.ts';
-import { OffsetCleanup } from './offsets/offset-cleanup.ts';
+import { OffsetCleanup, recordsPerStep } from './offsets/offset-cleanup.ts';
 import { commitOffsets, deleteOffsets, fetchOffsets, tombstonesOf } from './offsets/offset-requests.ts';
 
 /** A tick ends after so many deadlines: what is left is due at the next one. */
@@ -55,9 +55,10 @@ export class GroupShard implements GroupCoordinatorShard {
 
   handle(request: GroupRequest, requestId: number, now: Now): readonly GroupStep[] {
     const late = this.#groups.onEvent(now);
-    const step = this.#step(request, requestId, now);
+    const steps =
+      request.kind === 'deleteGroup' ? this.#delete(request, requestId) : [this.#step(request, requestId, now)];
     if ('groupId' in request) this.#groups.maybeForget(request.groupId);
-    return late === null ? [step] : [late, step];
+    return late === null ? steps : [late, ...steps];
   }
 
   replay(record: GroupRecord): void {
@@ -68,6 +69,10 @@ export class GroupShard implements GroupCoordinatorShard {
     this.#groups.onLoaded();
     for (const group of this.#groups.all.values()) group.onLoaded(now);
     this.#nextExpiryMs = now.monotonicMs + this.#modules.options.offsetsRetentionCheckIntervalMs;
+  }
+
+  onStalled(byMs: number): void {
+    this.#modules.deadlines.postpone(byMs);
   }
 
   onTick(now: Now): readonly GroupStep[] {
@@ -93,7 +98,7 @@ export class GroupShard implements GroupCoordinatorShard {
     return late === null ? steps : [late, ...steps];
   }
 
-  #step(request: GroupRequest, requestId: number, now: Now): GroupStep {
+  #step(request: Exclude<GroupRequest, DeleteGroupRequest>, requestId: number, now: Now): GroupStep {
     switch (request.kind) {
       case 'joinGroup':
         return this.#join(request, requestId, now);
@@ -113,8 +118,6 @@ export class GroupShard implements GroupCoordinatorShard {
         return this.#describe(request, requestId);
       case 'listGroups':
         return this.#list(request, requestId);
-      case 'deleteGroup':
-        return this.#delete(request, requestId);
       case 'consumerGroupHeartbeat':
         return this.#consumerHeartbeat(request, requestId, now);
       case 'consumerGroupDescribe':
@@ -271,12 +274,17 @@ export class GroupShard implements GroupCoordinatorShard {
     return answered(null, requestId, { groups });
   }
 
-  #delete({ groupId }: DeleteGroupRequest, requestId: number): GroupStep {
+  /** In batches that the log takes, the group itself with the last: one that is refused leaves a group with fewer offsets. */
+  #delete({ groupId }: DeleteGroupRequest, requestId: number): GroupStep[] {
     const group = this.#groups.get(groupId);
-    if (group === undefined) return refused(groupId, requestId, groupNotFound(groupId));
-    if (!group.isEmpty()) return refused(groupId, requestId, { code: 'NON_EMPTY_GROUP' });
-    const records = [...tombstonesOf(groupId, this.#groups.offsets), ...group.tombstones()];
-    return { key: groupId, records, answers: [{ requestId, answer: {} }] };
+    if (group === undefined) return [refused(groupId, requestId, groupNotFound(groupId))];
+    if (!group.isEmpty()) return [refused(groupId, requestId, { code: 'NON_EMPTY_GROUP' })];
+    const steps: GroupStep[] = [];
+    const offsets = tombstonesOf(groupId, this.#groups.offsets);
+    while (offsets.length > recordsPerStep)
+      steps.push({ key: groupId, records: offsets.splice(0, recordsPerStep), answers: [] });
+    steps.push({ key: groupId, records: [...offsets, ...group.tombstones()], answers: [{ requestId, answer: {} }] });
+    return steps;
   }
 
   /** Between the step of a deadline and the replay of its records, no other deadline comes to the same group. */

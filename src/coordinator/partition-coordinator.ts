@@ -65,6 +65,8 @@ export type PartitionCoordinatorEvent<Request, Record> =
   /** The client is gone: nobody waits for this answer. */
   | { readonly kind: 'withdrawn'; readonly requestId: number }
   | { readonly kind: 'topicsChanged'; readonly change: TopicsChange; readonly now: Now }
+  /** This process stood still for so long; comes before the tick that was late. */
+  | { readonly kind: 'stalled'; readonly byMs: number }
   | { readonly kind: 'ticked'; readonly now: Now };
 
 export type PartitionCoordinatorAction<Answer> =
@@ -161,6 +163,9 @@ export class PartitionCoordinator<Request, Record, Answer> {
       case 'topicsChanged':
         if (this.#phase.kind === 'serving')
           this.#carryOut(this.#phase.shard.onTopicsChanged(event.change, event.now), event.now);
+        break;
+      case 'stalled':
+        if (this.#phase.kind === 'serving') this.#phase.shard.onStalled(event.byMs);
         break;
       case 'ticked':
         this.#onTick(event.now);

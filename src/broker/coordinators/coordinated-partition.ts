@@ -98,6 +98,10 @@ export class CoordinatedPartition<Request, Record, Answer> {
     if (this.#core.isServing) this.#step({ kind: 'ticked', now: this.#modules.now() });
   }
 
+  onStalled(byMs: number): void {
+    this.#step({ kind: 'stalled', byMs });
+  }
+
   onTopicsChanged(change: TopicsChange): void {
     this.#step({ kind: 'topicsChanged', change, now: this.#modules.now() });
   }

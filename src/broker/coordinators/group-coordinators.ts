@@ -31,6 +31,7 @@ import type { MetadataEntry } from '../../model/metadata-schema.ts';
 import type { Replica } from '../../replication/replica.ts';
 import { consumerProtocolBytes } from './consumer-protocol-bytes.ts';
 import { CoordinatedPartition } from './coordinated-partition.ts';
+import { FairTurns } from './fair-turns.ts';
 import { decodeGroupRecord, encodeGroupRecord } from './group-record-codec.ts';
 import { groupTopic, partitionForKey } from './internal-topics.ts';
 
@@ -52,6 +53,7 @@ export interface GroupCoordinatorsModules {
 }
 
 type GroupPartition = CoordinatedPartition<GroupRequest, GroupRecord, GroupAnswer>;
+const loading: Refused = { fault: { code: 'COORDINATOR_LOAD_IN_PROGRESS' } };
 const notHere: Refused = { fault: { code: 'NOT_COORDINATOR' } };
 type OnDisconnect = (callback: () => void) => () => void;
 
@@ -62,6 +64,10 @@ type OnDisconnect = (callback: () => void) => () => void;
 const servingHoldMs = 1000;
 /** How often sessions and rebalances are looked at. */
 const tickMs = 50;
+/** A tick that comes so much too late (§2.3). */
+const stallMs = 500;
+/** Of one turn of the event loop (I42). */
+const turnBudgetMs = 20;
 
 export class GroupCoordinators {
   readonly #options: GroupCoordinatorsOptions;
@@ -71,6 +77,8 @@ export class GroupCoordinators {
   /** What metadata last showed, to tell what a revision changed. */
   readonly #topics = new Map<TopicId, { readonly name: string; readonly partitions: number }>();
   readonly #ticking: Timer;
+  readonly #turns: FairTurns;
+  #lastTickMs: number;
   /** Requests that wait for a partition to be served here. */
   readonly #waiting = new Set<() => void>();
   #isClosed = false;
@@ -79,9 +87,20 @@ export class GroupCoordinators {
     this.#options = options;
     this.#modules = modules;
     for (const { id, record } of modules.image().topics.values()) this.#topics.set(id, record);
-    this.#ticking = modules.timers.setRepeatingTimer(tickMs, () => {
-      for (const partition of this.#partitions.values()) partition.onTick();
-    });
+    this.#turns = new FairTurns({ budgetMs: turnBudgetMs }, modules);
+    this.#lastTickMs = modules.clock.monotonicMs();
+    this.#ticking = modules.timers.setRepeatingTimer(tickMs, () => this.#onTick());
+  }
+
+  /** Timers run before sockets are read: a process that stood still would end sessions whose heartbeats it has yet to read. */
+  #onTick(): void {
+    const nowMs = this.#modules.clock.monotonicMs();
+    const lateMs = nowMs - this.#lastTickMs - tickMs;
+    this.#lastTickMs = nowMs;
+    for (const partition of this.#partitions.values()) {
+      if (lateMs > stallMs) partition.onStalled(lateMs);
+      partition.onTick();
+    }
   }
 
   onReplicaOpened(replica: Replica): void {
@@ -163,14 +182,23 @@ export class GroupCoordinators {
       isGone = true;
     });
     const partition = at === null ? undefined : await this.#servingOne(at);
-    stopWatching();
-    // Whoever left while it was held must not become a member that the others wait for.
-    if (!partition || isGone) return notHere;
-    return (await this.#askOne(partition, request, onDisconnect)) as AnswerTo<Request>;
+    // Clients come again to a coordinator that loads, and look for another one when it is none.
+    if (at !== null && !partition?.isServing && this.#leaderOf(at) === this.#options.localId) return loading;
+    if (!partition) return notHere;
+    const answer = await this.#turns.run(async () => {
+      stopWatching();
+      // Whoever left while it was held must not become a member that the others wait for.
+      return isGone ? notHere : this.#askOne(partition, request, onDisconnect);
+    });
+    return answer as AnswerTo<Request>;
+  }
+
+  #leaderOf(at: number): BrokerId {
+    return this.#modules.image().topicByName(groupTopic)?.partitions[at]?.record.leader ?? noBroker;
   }
 
   #maySoonServe(at: number): boolean {
-    const leader = this.#modules.image().topicByName(groupTopic)?.partitions[at]?.record.leader ?? noBroker;
+    const leader = this.#leaderOf(at);
     return leader === noBroker || leader === this.#options.localId || this.#modules.isStreamBroken(leader);
   }
 

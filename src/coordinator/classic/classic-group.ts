@@ -142,9 +142,6 @@ export class ClassicGroup implements Group {
   get isNothing(): boolean {
     return this.#written === null && this.isEmpty() && this.#pendingMembers.size === 0;
   }
-  get hasPendingMembers(): boolean {
-    return this.#pendingMembers.size > 0;
-  }
   get usesConsumerProtocol(): boolean {
     return this.#protocolType === consumerProtocolType;
   }

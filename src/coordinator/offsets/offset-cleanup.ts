@@ -13,7 +13,7 @@ import { expiredOffsets } from './offset-expiry.ts';
 const groupsPerSlice = 500;
 const recordsPerSlice = 2000;
 /** One batch: a topic of many partitions must not make one that the log refuses for its size. */
-const recordsPerStep = 1000;
+export const recordsPerStep = 1000;
 
 type Pass =
   | { readonly kind: 'expiry'; readonly groupIds: string[] }

@@ -30,6 +30,7 @@ export const groupFaults: readonly DeliberateFault[] = [
       handle: (request, requestId, now) => shard.handle(request, requestId, now),
       replay: (record) => shard.replay(record),
       onLoaded: (now) => shard.onLoaded(now),
+      onStalled: (byMs) => shard.onStalled(byMs),
       onTopicsChanged: (change, now) => shard.onTopicsChanged(change, now),
       onTick: (now) => [...shard.onTick(now), ...offsetsOfRebalancing(shard, groups)],
     }),

@@ -191,6 +191,12 @@ export class CoordinatorUnderTest {
     }
   }
 
+  /** The process stood still: time has passed, and nothing was read or ticked meanwhile. */
+  stall(byMs: number): void {
+    this.now = { monotonicMs: this.now.monotonicMs + byMs, wallMs: this.now.wallMs + byMs };
+    this.#step({ kind: 'stalled', byMs });
+  }
+
   tick(): void {
     this.#step({ kind: 'ticked', now: this.now });
   }

@@ -35,6 +35,15 @@ describe('deadlines', () => {
     assert.deepEqual([queue.takeDue(10), queue.takeDue(10)], ['again', null]);
   });
 
+  test('that are postponed are all due so much later', () => {
+    const queue = new DeadlineQueue();
+    queue.set('a', 10);
+    queue.set('b', 20);
+    queue.postpone(15);
+    assert.equal(queue.takeDue(24), null);
+    assert.deepEqual([queue.takeDue(25), queue.takeDue(34), queue.takeDue(35)], ['a', null, 'b']);
+  });
+
   for (const seed of [1, 2, 3])
     test(`are what a plain map of them would tell, through any history (seed ${seed})`, () => {
       const random = new SeededRandom(seed);

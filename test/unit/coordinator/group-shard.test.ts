@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import type { ConsumerGroupHeartbeatRequest, GroupRequest } from '../../../src/coordinator/group-requests.ts';
+import { leaderEpoch, offset } from '../../../src/model/brands.ts';
 import {
   CoordinatorUnderTest,
   commitOf,
@@ -13,6 +14,7 @@ import {
   joined,
   joinOf,
   leaveOf,
+  ordersId,
   stateOf,
   syncOf,
   twoStable,
@@ -153,7 +155,36 @@ describe('groups are listed', () => {
   });
 });
 
+test('a process that stood still takes nobody for dead before it has read what they sent', () => {
+  const under = new CoordinatorUnderTest();
+  const { a, generation } = twoStable(under);
+  under.stall(600_000);
+  under.tick();
+  assert.equal(stateOf(under), 'Stable');
+  assert.equal(faultOf(under.ask(heartbeatOf({ memberId: a, generation }))), null);
+  // Whoever does not send anything then has what was left of its session, and no more.
+  under.advance(60_000);
+  assert.notEqual(stateOf(under), 'Stable');
+});
+
 describe('a group is deleted', () => {
+  test('in batches that the log takes, where it has very many offsets', () => {
+    const under = new CoordinatorUnderTest();
+    const partitions = Array.from({ length: 2500 }, (_, partition) => ({
+      partition,
+      offset: offset(1),
+      leaderEpoch: leaderEpoch(0),
+      metadata: '',
+    }));
+    under.ask(commitOf({ topics: [{ topic: 'orders', topicId: ordersId, partitions }] }));
+    under.batches = [];
+    assert.equal(faultOf(under.ask({ kind: 'deleteGroup', groupId: group })), null);
+    assert.deepEqual(under.batches, [1000, 1000, 500]);
+    assert.deepEqual([stateOf(under), committed(under)], ['Dead', {}]);
+    under.elect();
+    assert.equal(stateOf(under), 'Dead');
+  });
+
   test('with its offsets, in one batch', () => {
     const under = new CoordinatorUnderTest();
     const { a, b, generation } = twoStable(under);

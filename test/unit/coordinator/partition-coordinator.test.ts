@@ -45,6 +45,10 @@ class WordShard implements CoordinatorShard<Request, Word, string> {
   onLoaded(now: Now): void {
     this.loadedAtMs = now.monotonicMs;
   }
+  stalledMs = 0;
+  onStalled(byMs: number): void {
+    this.stalledMs += byMs;
+  }
   onTick(): readonly Step<Word, string>[] {
     return [{ key: 'clock', records: [{ key: 'clock', word: 'tick' }], answers: [] }];
   }
