@@ -20,10 +20,10 @@ describe('a simulated cluster', () => {
     }
   });
 
-  for (const { seed, why } of namedSeeds)
+  for (const { seed, why, hasGroups } of namedSeeds)
     test(`keeps every invariant on seed ${seed}, which once ${why}`, () => {
-      const { violation } = runWorld({ seed });
-      assert.equal(violation, null, `${violation?.stack}\n  replay it: ${replayCommand(seed, null)}`);
+      const { violation } = runWorld({ seed, ...(hasGroups ? { hasGroups } : {}) });
+      assert.equal(violation, null, `${violation?.stack}\n  replay it: ${replayCommand(seed, null, hasGroups)}`);
     });
 
   test('does the same on the same seed, step by step', () => {

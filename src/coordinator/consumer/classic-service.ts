@@ -55,6 +55,11 @@ export class ClassicService {
     if (fault !== null || subscription === null) return core.refused(requestId, fault ?? inconsistentProtocol);
     if (request.memberId === '' && instanceId === null && request.knowsMemberIdRequired)
       return core.refused(requestId, { code: 'MEMBER_ID_REQUIRED', memberId });
+    // It was removed and has not been told: it gives everything up first, for what it reads may be another's by now. A
+    // newcomer that comes with the id it was just given owns nothing.
+    const isUnheard = instanceId === null && request.memberId !== '' && !core.state.members.has(memberId);
+    if (isUnheard && subscription.ownedPartitions.length > 0)
+      return core.refused(requestId, core.unknownMember(memberId));
 
     let replaces: string | null = null;
     if (instanceId !== null) {

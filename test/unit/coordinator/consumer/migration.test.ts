@@ -348,6 +348,14 @@ describe('classic members of a group of the new protocol', () => {
       () => joinOf({ protocols, memberId: 'x', instanceId: 'i' }),
       'UNKNOWN_MEMBER_ID',
     ],
+    [
+      'JoinGroup of nobody who says that it owns something',
+      () => {
+        const metadata = subscription([{ topic: 'orders', partitions: [0] }]);
+        return joinOf({ protocols: [{ name: 'range', metadata }], memberId: 'x' });
+      },
+      'UNKNOWN_MEMBER_ID',
+    ],
   ];
   for (const [title, request, code] of cases)
     test(`${title}: ${code ?? 'answered'}`, () => {
