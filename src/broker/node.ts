@@ -328,7 +328,7 @@ class Broker implements RunningBroker {
         logs,
         client: peers.replication,
         isrChanger: agent,
-        controllerContactMs: () => agent.controllerContactMs,
+        controllerContact: () => agent.controllerContact,
         onStreamOpened: () => metadata.notify(),
         onLogFailed: (error) => this.#fail(`the log in ${directory.path} failed: ${(error as Error).message}`),
         onReplicaOpened: (replica) => groups.onReplicaOpened(replica),

@@ -238,6 +238,7 @@ export const controllerMessage: MessageType<ControllerMessage | null> = oneOf<Co
       state: field(3, brokerState),
       leadersLeft: field(4, unsigned),
       wallMs: field(5, double),
+      proofAgeMs: field(6, double),
     }),
   ),
   alterPartitionAnswer: field(4, message({ requestId: field(1, unsigned), answers: repeated(2, isrAnswer) })),

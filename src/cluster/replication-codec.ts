@@ -71,6 +71,7 @@ const followerMessage: MessageType<FollowerMessage | null> = oneOf<FollowerMessa
   ack: field(4, message({ attachId: field(1, unsigned), logEndOffset: field(2, offsetType) })),
   credit: field(5, message({ bytes: field(1, unsigned) })),
   ping: field(6, message({})),
+  pong: field(7, message({})),
 });
 
 type DataMessage = Extract<LeaderMessage, { kind: 'data' }>;
@@ -96,6 +97,7 @@ const plainLeaderMessage: MessageType<PlainLeaderMessage | null> = oneOf<PlainLe
     }),
   ),
   pong: field(6, message({})),
+  ping: field(7, message({})),
 });
 
 const bytesTag = (fieldNumber: number): number => fieldNumber * 8 + bytesWire;

@@ -9,7 +9,7 @@ import type { BrokerEpoch, Revision } from '../model/brands.ts';
 import { BrokerError } from '../model/fault.ts';
 import { type BrokerState, type Endpoint, encodeValue, keys } from '../model/metadata-schema.ts';
 import type { TopicPartition } from '../model/topic-partition.ts';
-import { BrokerLifecycle } from './broker-lifecycle.ts';
+import { BrokerLifecycle, type ControllerContact } from './broker-lifecycle.ts';
 import type { ControlClient, ControlStream, Dialer } from './control-channel.ts';
 import type {
   AdminAnswer,
@@ -108,9 +108,9 @@ export class BrokerAgent {
     return this.#lifecycle.state;
   }
 
-  /** Monotonic time at which the newest heartbeat that was answered had been sent (I19). */
-  get controllerContactMs(): number {
-    return this.#lifecycle.controllerContactMs;
+  /** For leaders here (I19). */
+  get controllerContact(): ControllerContact {
+    return this.#lifecycle.controllerContact;
   }
 
   /** `listener` runs at each change of `state`, until the returned function is called. */

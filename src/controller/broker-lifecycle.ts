@@ -28,11 +28,21 @@ import type {
 import type { ControlOptions } from './control-options.ts';
 import type { LifecycleAction, LifecycleEvent } from './lifecycle-events.ts';
 
+/** How recent contact with the controller is, on the monotonic clock (I19); -Infinity before the first. */
+export interface ControllerContact {
+  /** It was the controller then, whoever has been elected since: what it last proved that by, it had asked for by then. */
+  readonly provedMs: number;
+  /** Another broker, as the controller, answered a heartbeat that was sent then. */
+  readonly answeredMs: number;
+}
+
 interface Connection {
   readonly streamId: number;
   /** Which version of `ctl/leader` it was opened for. */
   readonly controllerEpoch: Revision;
   readonly endpoint: Endpoint;
+  /** The controller is on this broker. */
+  readonly isOwn: boolean;
   lastHeardMs: number;
   lastRegisterMs: number;
 }
@@ -83,7 +93,7 @@ export class BrokerLifecycle {
   #news: 'none' | 'some' | 'urgent' = 'none';
   /** When the heartbeats without an answer were sent, by sequence. */
   readonly #heartbeatsSentMs = new Map<number, number>();
-  #controllerContactMs = Number.NEGATIVE_INFINITY;
+  #contact: ControllerContact = { provedMs: Number.NEGATIVE_INFINITY, answeredMs: Number.NEGATIVE_INFINITY };
 
   /** The version of `ctl/leader` that was followed last, and when its process was heard last; null: never. */
   #followed: { controllerEpoch: Revision; heardMs: number | null } | null = null;
@@ -108,9 +118,9 @@ export class BrokerLifecycle {
     return this.#brokerEpoch;
   }
 
-  /** When the newest heartbeat that a controller has answered was sent (I19); -Infinity before the first. */
-  get controllerContactMs(): number {
-    return this.#controllerContactMs;
+  /** For leaders on this broker (I19). */
+  get controllerContact(): ControllerContact {
+    return this.#contact;
   }
 
   /** What the image says about this start. */
@@ -219,11 +229,12 @@ export class BrokerLifecycle {
     if (this.#pause.controllerEpoch !== controller.modRevision) this.#backoffMs = this.#options.reconnectBackoffMs;
     else if (this.#nowMs < this.#pause.untilMs) return;
     const streamId = this.#nextStreamId++;
-    const { endpoint } = controller.record;
+    const { endpoint, brokerId } = controller.record;
     this.#connection = {
       streamId,
       controllerEpoch: controller.modRevision,
       endpoint,
+      isOwn: brokerId === this.#registration.brokerId,
       lastHeardMs: this.#nowMs,
       lastRegisterMs: Number.NEGATIVE_INFINITY,
     };
@@ -342,7 +353,12 @@ export class BrokerLifecycle {
     this.#backoffMs = this.#options.reconnectBackoffMs;
     const sentMs = this.#heartbeatsSentMs.get(answer.sequence) ?? Number.NEGATIVE_INFINITY;
     this.#heartbeatsSentMs.delete(answer.sequence);
-    this.#controllerContactMs = Math.max(this.#controllerContactMs, sentMs);
+    const { provedMs, answeredMs } = this.#contact;
+    this.#contact = {
+      // A controller that was replaced while it was cut off from the store goes on answering, its own broker too.
+      provedMs: Math.max(provedMs, sentMs - answer.proofAgeMs),
+      answeredMs: connection.isOwn ? answeredMs : Math.max(answeredMs, sentMs),
+    };
     const isDue = this.#nowMs - connection.lastRegisterMs >= this.#options.requestTimeoutMs;
     if (answer.state === 'unknown' && isDue) this.#register(connection);
     if (!this.#shutdown) return;

@@ -129,6 +129,11 @@ export type ControllerMessage =
       /** While it wants to shut down: partitions it still leads; 0 = it may stop. */
       readonly leadersLeft: number;
       readonly wallMs: number;
+      /**
+       * Milliseconds since the controller asked the store the question whose answer last showed that it holds its office;
+       * infinite before the first. What it says of who leads may be as old (I19).
+       */
+      readonly proofAgeMs: number;
     }
   | { readonly kind: 'alterPartitionAnswer'; readonly requestId: number; readonly answers: readonly IsrAnswer[] }
   | { readonly kind: 'adminAnswer'; readonly requestId: number; readonly answer: AdminAnswer }

@@ -94,6 +94,8 @@ class Term implements ControllerContext {
   #isOver = false;
   #lastTickMs: number;
   #leaseRenewedMs: number;
+  /** When the store was asked what last showed that this controller holds its office. */
+  #provedMs = Number.NEGATIVE_INFINITY;
   #nextProofMs: number;
   #lastLookMs: number;
 
@@ -156,6 +158,7 @@ class Term implements ControllerContext {
         return;
       case 'leaseRenewed':
         this.#leaseRenewedMs = Math.max(this.#leaseRenewedMs, event.renewedMs);
+        this.#provedMs = Math.max(this.#provedMs, event.renewedMs);
         return;
       case 'ticked':
         return this.#onTicked();
@@ -285,6 +288,7 @@ class Term implements ControllerContext {
       state: isRegistered ? record.state : 'unknown',
       leadersLeft: isRegistered && heartbeat.wantsShutdown ? this.#leadersLeft(brokerId, record.state) : 0,
       wallMs: this.wallMs,
+      proofAgeMs: this.nowMs - this.#provedMs,
     });
   }
 

@@ -204,6 +204,7 @@ export class FollowerSession {
       return;
     }
     if (message.kind === 'pong') return this.#onPong();
+    if (message.kind === 'ping') return this.#send({ kind: 'pong' });
     const replica = this.#attached.get(message.attachId);
     if (!replica) {
       // Of a session that is over: no effect, but its bytes were counted.

@@ -6,7 +6,7 @@
  */
 import type { PartitionLog, QueuedAppend } from '../log/partition-log.ts';
 import { unreachable } from '../model/assert.ts';
-import { type LeaderEpoch, noBroker, type Offset, offsetAfter } from '../model/brands.ts';
+import { type BrokerId, type LeaderEpoch, noBroker, type Offset, offsetAfter } from '../model/brands.ts';
 import { BrokerError, type Fault } from '../model/fault.ts';
 import type { PartitionRecord } from '../model/metadata-schema.ts';
 import type { BatchOrigin } from '../records/validate-batch.ts';
@@ -15,6 +15,7 @@ import type { AppendsUnderWay } from './appends-under-way.ts';
 import type { AttachMessage, FollowerRead, LeaderSession, SendingReplica } from './leader-session.ts';
 import {
   type BrokerDirectory,
+  type ControllerContact,
   type LeaderAction,
   type LeaderEvent,
   type LeaderOptions,
@@ -46,8 +47,8 @@ export interface CoordinatorAppend {
 export interface LeaderRoleHost {
   readonly brokers: BrokerDirectory;
   monotonicMs(): number;
-  /** When the last answered heartbeat was sent to the controller, on the monotonic clock (I19). */
-  controllerContactMs(): number;
+  /** I19 */
+  controllerContact(): ControllerContact;
   proposeIsr(proposal: IsrProposal): void;
   leaderSession(streamId: number): LeaderSession | undefined;
   onHighWatermark(highWatermark: Offset, leaderEpoch: LeaderEpoch): void;
@@ -149,7 +150,7 @@ export class LeaderRole implements SendingReplica {
     const { state } = this;
     const refusal = refusalBeforeAppend(acks, state);
     if (refusal) throw new BrokerError(refusal);
-    if (!state.mayAppend(nowMs, this.#host.controllerContactMs()))
+    if (!state.mayAppend(nowMs, this.#host.controllerContact()))
       throw new BrokerError({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: state.leaderEpoch });
     return this.#log.queueAsLeader(batch, state.leaderEpoch, { origin });
   }
@@ -197,6 +198,10 @@ export class LeaderRole implements SendingReplica {
 
   onAck(streamId: number, attachId: number, logEndOffset: Offset): void {
     this.#step({ kind: 'acked', streamId, attachId, logEndOffset, nowMs: this.#host.monotonicMs() });
+  }
+
+  onHeard(follower: BrokerId, sentMs: number): void {
+    this.#step({ kind: 'heard', follower, sentMs });
   }
 
   onDetached(streamId: number, attachId: number): void {

@@ -22,6 +22,8 @@ export interface SendingReplica {
   /** Whole batches from `from` on, at least one where there is one. */
   readForFollower(from: Offset, maxBytes: number): FollowerRead | Promise<FollowerRead>;
   onAck(streamId: number, attachId: number, logEndOffset: Offset): void;
+  /** The follower has attached it still, and answered what it was asked at `sentMs`, on the monotonic clock. */
+  onHeard(follower: BrokerId, sentMs: number): void;
   onDetached(streamId: number, attachId: number): void;
 }
 
@@ -63,6 +65,8 @@ export interface LeaderSessionOptions {
   readonly queuedLimitBytes: number;
   /** How long a new high watermark waits for data to travel with. */
   readonly highWatermarkDelayMs: number;
+  /** The least time between two pings. */
+  readonly pingIntervalMs: number;
 }
 
 export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> {
@@ -86,6 +90,8 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   #isClosed = false;
   #isSendScheduled = false;
   #offsetsTimer: Timer | null = null;
+  #lastPingMs = Number.NEGATIVE_INFINITY;
+  #isPingAnswered = true;
 
   constructor(
     options: LeaderSessionOptions,
@@ -117,6 +123,7 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
     if (message.kind === 'hello') this.#onHello(message);
     else if (message.kind === 'credit') this.#onCredit(message.bytes);
     else if (message.kind === 'ping') this.send({ kind: 'pong' });
+    else if (message.kind === 'pong') this.#onPong();
     else if (this.#followerEpoch === null) this.#holdEarly(message);
     else if (message.kind === 'attach') {
       this.#detach(message.attachId);
@@ -126,6 +133,21 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
       this.#host.onDetached(this, message.attachId);
     } else
       this.#attachments.get(message.attachId)?.replica.onAck(this.streamId, message.attachId, message.logEndOffset);
+  }
+
+  /** Followers that there is nothing to send to say nothing; their leader has to know that it is not cut off (I19). */
+  onTick(nowMs: number): void {
+    if (!this.#isPingAnswered || this.#attachments.size === 0) return;
+    if (nowMs - this.#lastPingMs < this.#options.pingIntervalMs) return;
+    this.#lastPingMs = nowMs;
+    this.#isPingAnswered = false;
+    this.send({ kind: 'ping' });
+  }
+
+  #onPong(): void {
+    if (this.#isPingAnswered) return;
+    this.#isPingAnswered = true;
+    for (const { replica } of this.#attachments.values()) replica.onHeard(this.#follower, this.#lastPingMs);
   }
 
   /** A follower need not wait for the answer to its hello; but what it may queue up here is bounded. */

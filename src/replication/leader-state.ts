@@ -42,6 +42,14 @@ export interface LeaderOptions {
   readonly isolationTimeMs: number;
 }
 
+/** How recent this broker's contact with the controller is, on the monotonic clock; -Infinity before the first. */
+export interface ControllerContact {
+  /** It was the controller then, whoever has been elected since: the store had told it so. */
+  readonly provedMs: number;
+  /** Another broker, as the controller, answered a heartbeat that was sent then. */
+  readonly answeredMs: number;
+}
+
 export interface LeaderModules {
   readonly brokers: BrokerDirectory;
   readonly epochs: EpochHistory;
@@ -245,16 +253,22 @@ export class LeaderState {
   }
 
   /**
-   * I19: false once neither the controller nor any other replica has answered for `isolationTimeMs`. Ask before each
-   * append. `controllerContactMs`: when the last answered heartbeat was sent. Without another replica nobody else can
-   * be elected, so there is nothing to be isolated from.
+   * I19: false once neither a controller that is known to be one nor any other replica has answered for
+   * `isolationTimeMs`. Ask before each append. Without another replica nobody else can be elected, so there is nothing to
+   * be isolated from.
    */
-  mayAppend(nowMs: number, controllerContactMs: number): boolean {
+  mayAppend(nowMs: number, { provedMs, answeredMs }: ControllerContact): boolean {
     if (this.#followers.size === 0) return true;
     const oldest = nowMs - this.#options.isolationTimeMs;
-    if (controllerContactMs > oldest) return true;
+    if (provedMs > oldest) return true;
     for (const follower of this.#followers.values()) if (follower.lastContactMs > oldest) return true;
-    return false;
+    // While the store is away no controller can prove itself (§2.11), and here there may be no follower left to ask.
+    return answeredMs > oldest && !this.#isElectableElsewhere;
+  }
+
+  /** Whether another replica can be elected, other than uncleanly, before this leader has proposed it. */
+  get #isElectableElsewhere(): boolean {
+    return this.maximalIsr().length > 1 || this.#record.elr.length > 0;
   }
 
   step(event: LeaderEvent): LeaderAction[] {

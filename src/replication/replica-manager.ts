@@ -23,7 +23,7 @@ import { EarlyAttaches } from './early-attaches.ts';
 import { FollowerSession } from './follower-session.ts';
 import type { IsrProposal } from './leader-role.ts';
 import { type AttachMessage, LeaderSession, type LeaderSessionHost } from './leader-session.ts';
-import type { IsrMember, ProposalAnswer } from './leader-state.ts';
+import type { ControllerContact, IsrMember, ProposalAnswer } from './leader-state.ts';
 import { Replica, type ReplicaHost, type ReplicaOptions } from './replica.ts';
 import type { ReplicationAcceptor, ReplicationClient } from './replication-channel.ts';
 
@@ -80,7 +80,7 @@ export interface ReplicaManagerModules {
   /** null in a process that is its whole cluster: nobody to copy from. */
   readonly client: ReplicationClient | null;
   readonly isrChanger: IsrChanger;
-  controllerContactMs(): number;
+  controllerContact(): ControllerContact;
   /** A stream to a leader that may have been broken is up (`isStreamBroken`). */
   onStreamOpened(): void;
   /** A log failed for good: this broker must give its partitions away. */
@@ -335,10 +335,16 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   // ------------------------------------------------------------------------------------------------- streams
 
   readonly accept: ReplicationAcceptor = (stream) => {
-    const { readBytes, queuedLimitBytes, highWatermarkDelayMs } = this.#options;
+    const { readBytes, queuedLimitBytes, highWatermarkDelayMs, leader } = this.#options;
     const streamId = ++this.#lastStreamId;
     const session = new LeaderSession(
-      { streamId, readBytes, queuedLimitBytes, highWatermarkDelayMs },
+      {
+        streamId,
+        readBytes,
+        queuedLimitBytes,
+        highWatermarkDelayMs,
+        pingIntervalMs: leader.isolationTimeMs / 4,
+      },
       { host: this, stream, timers: this.timers, logger: this.logger },
     );
     if (this.#isStopped) session.close();
@@ -415,8 +421,8 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
     return this.#modules.clock.monotonicMs();
   }
 
-  controllerContactMs(): number {
-    return this.#modules.controllerContactMs();
+  controllerContact(): ControllerContact {
+    return this.#modules.controllerContact();
   }
 
   /** Proposals of one turn go to the controller as one request. */
@@ -477,6 +483,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
       if (isStalled) replica.onStalled(nowMs);
       replica.onTick(nowMs);
     }
+    for (const session of this.#leaderSessions.values()) session.onTick(nowMs);
   }
 
   #checkpoint(): Promise<void> {

@@ -36,7 +36,7 @@ import {
   type ProduceOutcome,
 } from './leader-role.ts';
 import type { AttachMessage, LeaderSession } from './leader-session.ts';
-import type { BrokerDirectory, LeaderState } from './leader-state.ts';
+import type { BrokerDirectory, ControllerContact, LeaderState } from './leader-state.ts';
 
 export interface ReplicaOptions extends LeaderRoleOptions {
   readonly follower: FollowerOptions;
@@ -50,8 +50,8 @@ export interface ReplicaHost {
   readonly timers: Timers;
   readonly logger: Logger;
   monotonicMs(): number;
-  /** When the last answered heartbeat was sent to the controller, on the monotonic clock (I19). */
-  controllerContactMs(): number;
+  /** I19 */
+  controllerContact(): ControllerContact;
   nextAttachId(): number;
   proposeIsr(replica: Replica, proposal: IsrProposal): void;
   leaderSession(streamId: number): LeaderSession | undefined;
@@ -108,7 +108,7 @@ export class Replica {
       brokers: host.brokers,
       logger: host.logger,
       monotonicMs: () => host.monotonicMs(),
-      controllerContactMs: () => host.controllerContactMs(),
+      controllerContact: () => host.controllerContact(),
       nextAttachId: () => host.nextAttachId(),
       proposeIsr: (proposal) => host.proposeIsr(this, proposal),
       leaderSession: (streamId) => host.leaderSession(streamId),
@@ -373,7 +373,7 @@ export class Replica {
   /** Whether this broker leads and is not cut off from everybody who could elect another leader (I19). */
   mayActAsLeader(): boolean {
     if (this.#role.kind !== 'leader') return false;
-    return this.#role.state.mayAppend(this.#host.monotonicMs(), this.#host.controllerContactMs());
+    return this.#role.state.mayAppend(this.#host.monotonicMs(), this.#host.controllerContact());
   }
 
   /** For a coordinator that loads what its log holds, committed or not: whole batches before `endOffset`. */

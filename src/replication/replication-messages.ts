@@ -29,7 +29,9 @@ export type FollowerMessage =
   /** The leader may send `bytes` more of batches on this stream. */
   | { readonly kind: 'credit'; readonly bytes: number }
   /** Asks for a pong, which nobody sends who is dead. */
-  | { readonly kind: 'ping' };
+  | { readonly kind: 'ping' }
+  /** As many as there were pings of the leader, in their order; what is detached by then was detached before. */
+  | { readonly kind: 'pong' };
 
 export type RejectReason =
   | 'fencedLeaderEpoch'
@@ -39,8 +41,10 @@ export type RejectReason =
   | 'offsetAhead';
 
 export type LeaderMessage =
-  /** As many as there were pings, in their order. */
+  /** As many as there were pings of the follower, in their order. */
   | { readonly kind: 'pong' }
+  /** Asks for a pong: whoever sends it still follows what it has attached (I19). */
+  | { readonly kind: 'ping' }
   /** Refused: this broker's metadata knows another epoch of the follower, or another cluster. */
   | { readonly kind: 'helloAnswer'; readonly isAccepted: boolean; readonly reason: string }
   | {
@@ -69,4 +73,4 @@ export type LeaderMessage =
     };
 
 /** What is said about one attach request. */
-export type AttachedMessage = Exclude<LeaderMessage, { readonly kind: 'helloAnswer' | 'pong' }>;
+export type AttachedMessage = Exclude<LeaderMessage, { readonly kind: 'helloAnswer' | 'ping' | 'pong' }>;

@@ -2,7 +2,7 @@
  * One run of one broker's program: the real cores of controller, election, lifecycle and replication, and the drivers
  * that carry out what they ask for in the simulated world.
  */
-import { BrokerLifecycle } from '../../src/controller/broker-lifecycle.ts';
+import { BrokerLifecycle, type ControllerContact } from '../../src/controller/broker-lifecycle.ts';
 import type { CloseCause } from '../../src/controller/control-channel.ts';
 import type { BrokerMessage, ControllerMessage, DialOutcome, StopKind } from '../../src/controller/control-messages.ts';
 import type { ControllerAction, ControllerEvent } from '../../src/controller/controller-events.ts';
@@ -64,6 +64,8 @@ interface LeaderLink {
   early: ToLeader[];
   waitingAttaches: AttachMessage[];
   readonly attachments: Map<number, Attachment>;
+  lastPingMs: number;
+  isPingAnswered: boolean;
 }
 
 export class BrokerProcess {
@@ -90,9 +92,6 @@ export class BrokerProcess {
   readonly #controlStreams = new Map<number, StreamEnd<ControllerMessage, BrokerMessage>>();
   readonly #controlPeers = new Map<number, StreamEnd<BrokerMessage, ControllerMessage>>();
   readonly #proposalCalls = new Map<number, { replica: SimulatedReplica; proposalId: number }>();
-  /** When the heartbeat was sent that the controller answered last (I19). */
-  #controllerContactMs = 0;
-  readonly #heartbeatSentMs = new Map<number, number>();
   #lastAttachId = 0;
   #lastCallId = 0;
   #lastTickMs = 0;
@@ -143,8 +142,8 @@ export class BrokerProcess {
   nextAttachId(): number {
     return ++this.#lastAttachId;
   }
-  controllerContactMs(): number {
-    return this.#controllerContactMs;
+  controllerContact(): ControllerContact {
+    return this.#lifecycle.controllerContact;
   }
   intendedMinIsr(key: string, recorded: number): number {
     return this.world.intendedMinIsr.get(key) ?? recorded;
@@ -270,11 +269,13 @@ export class BrokerProcess {
       this.#lastTickMs = nowMs;
       this.#elect({ kind: 'ticked', nowMs });
       this.#live({ kind: 'ticked', nowMs, wallMs: this.wallMs });
+      this.#tellLeaseRenewed();
       this.#control({ kind: 'ticked', nowMs });
       for (const replica of this.replicas.values()) {
         if (isLate) replica.lead({ kind: 'stalled', nowMs });
         replica.onTick(nowMs);
       }
+      for (const link of this.#leaderLinks.values()) this.#maybePing(link);
       for (const coordinator of this.coordinators.values()) coordinator.onTick();
       this.#tellCaughtUp();
       this.#tickLater();
@@ -326,8 +327,8 @@ export class BrokerProcess {
       granted: (leaseId) => {
         if (this.#controllerLease === holder) this.#elect({ kind: 'leaseGranted', leaseId, nowMs: this.nowMs });
       },
-      renewed: (renewedMs) => {
-        if (this.#controllerLease === holder) this.#control({ kind: 'leaseRenewed', renewedMs, nowMs: this.nowMs });
+      renewed: () => {
+        if (this.#controllerLease === holder) this.#tellLeaseRenewed();
       },
       lost: () => {
         if (this.#controllerLease !== holder) return;
@@ -336,6 +337,13 @@ export class BrokerProcess {
       },
     });
     this.#controllerLease = holder;
+  }
+
+  #tellLeaseRenewed(): void {
+    const renewedMs = this.#controllerLease?.lastRenewedMs;
+    if (renewedMs === undefined || this.#controller === null) return;
+    this.process.noteContact(renewedMs);
+    this.#control({ kind: 'leaseRenewed', renewedMs, nowMs: this.nowMs });
   }
 
   #control(event: ControllerEvent): void {
@@ -434,7 +442,6 @@ export class BrokerProcess {
         this.#controlStreams.delete(action.streamId);
         break;
       case 'send':
-        if (action.message.kind === 'heartbeat') this.#heartbeatSentMs.set(action.message.sequence, this.nowMs);
         this.#controlStreams.get(action.streamId)?.send(action.message);
         break;
       case 'dial':
@@ -497,12 +504,9 @@ export class BrokerProcess {
       (id) => this.world.processOf(id)?.process ?? null,
       (_, serverEnd) => this.world.processOf(to)?.acceptControl(serverEnd),
       {
-        onMessage: (message) => {
-          if (message.kind === 'heartbeatAnswer') {
-            const sentMs = this.#heartbeatSentMs.get(message.sequence);
-            if (sentMs !== undefined) this.#controllerContactMs = Math.max(this.#controllerContactMs, sentMs);
-            this.#heartbeatSentMs.delete(message.sequence);
-          }
+        onMessage: (told) => {
+          const isTrusted = told.kind === 'heartbeatAnswer' && this.fault?.trustsUnprovedControllers;
+          const message = isTrusted ? { ...told, proofAgeMs: 0 } : told;
           this.#live({ kind: 'streamMessage', streamId, message, nowMs: this.nowMs, wallMs: this.wallMs });
         },
         onClosed: (cause: CloseCause) => {
@@ -639,6 +643,7 @@ export class BrokerProcess {
             for (const replica of [...link.replicas]) replica.onStreamOpened();
             return;
           }
+          if (message.kind === 'ping') return end.send({ kind: 'pong' });
           const replica = link.attached.get(message.attachId);
           if (message.kind === 'reject' || message.kind === 'diverging') link.attached.delete(message.attachId);
           replica?.onLeaderMessage(message);
@@ -680,12 +685,23 @@ export class BrokerProcess {
       early: [],
       waitingAttaches: [],
       attachments: new Map(),
+      lastPingMs: Number.NEGATIVE_INFINITY,
+      isPingAnswered: true,
     };
     this.#leaderLinks.set(end.streamId, link);
     end.handler = {
       onMessage: (message) => this.#onFollowerMessage(link, message),
       onClosed: () => this.#closeLeaderLink(link),
     };
+  }
+
+  #maybePing(link: LeaderLink): void {
+    const { nowMs, leaderOptions } = this;
+    const isDue = nowMs - link.lastPingMs >= leaderOptions.isolationTimeMs / 4;
+    if (!isDue || !link.isPingAnswered || link.attachments.size === 0) return;
+    link.lastPingMs = nowMs;
+    link.isPingAnswered = false;
+    link.end.send({ kind: 'ping' });
   }
 
   #closeLeaderLink(link: LeaderLink): void {
@@ -722,6 +738,11 @@ export class BrokerProcess {
             ?.onLateAck(streamId, attachId, link.follower, logEndOffset);
         break;
       }
+      case 'pong':
+        link.isPingAnswered = true;
+        for (const { replica } of link.attachments.values())
+          replica.lead({ kind: 'heard', follower: link.follower.id, sentMs: link.lastPingMs });
+        break;
       case 'credit':
         break;
       default:

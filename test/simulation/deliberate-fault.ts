@@ -58,6 +58,8 @@ export interface DeliberateFault {
   readonly coordinatesOn?: boolean;
   /** A coordinator answers though nobody has reached it for long. */
   readonly speaksWithoutContact?: boolean;
+  /** Whoever answers as the controller is the controller, however long the store has not said so. */
+  readonly trustsUnprovedControllers?: boolean;
   /** A coordinator takes what its log has taken for committed. */
   readonly tellsBeforeCommitted?: boolean;
   /** Records that the log refuses change the groups all the same. */

@@ -208,7 +208,7 @@ export const invariants = (): Invariant[] => [
   {
     name: 'I19 an isolated leader takes no writes',
     onTakingWrite(world, process, { key }, acks) {
-      const silentMs = world.scheduler.nowMs - process.lastPeerSendMs;
+      const silentMs = world.scheduler.nowMs - process.lastContactMs;
       if (silentMs > 2_000 && (world.recordOf(key)?.replicas.length ?? 0) > 1)
         fail(
           this,

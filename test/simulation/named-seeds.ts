@@ -25,4 +25,9 @@ export const namedSeeds: readonly {
     hasGroups: true,
     why: 'handed on what a classic member read that had been removed and was let in again',
   },
+  {
+    seed: 503432,
+    hasGroups: true,
+    why: 'told offsets long after a leader that was its own controller had been cut off and replaced',
+  },
 ];

@@ -53,7 +53,7 @@ export class StreamEnd<In, Out> {
       if (!peer?.isOpen) return;
       peer.process.run(() => {
         if (!peer.isOpen) return;
-        peer.process.lastPeerSendMs = Math.max(peer.process.lastPeerSendMs, sentMs);
+        if (peer.process !== this.process) peer.process.noteContact(sentMs);
         peer.handler?.onMessage(message);
       });
     });

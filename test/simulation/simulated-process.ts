@@ -9,13 +9,24 @@ export class SimulatedProcess {
   #backlog: (() => void)[] = [];
   isDead = false;
   isPaused = false;
-  /** When the newest message from another process that has reached this one was sent (I19). */
-  lastPeerSendMs: number;
+  #lastContactMs: number;
 
   constructor(brokerId: BrokerId, scheduler: Scheduler) {
     this.brokerId = brokerId;
     this.#scheduler = scheduler;
-    this.lastPeerSendMs = scheduler.nowMs;
+    this.#lastContactMs = scheduler.nowMs;
+  }
+
+  /**
+   * When the newest of these was sent: a message of another process that has reached this one, or the question that the
+   * store has answered with this being the controller (I19).
+   */
+  get lastContactMs(): number {
+    return this.#lastContactMs;
+  }
+
+  noteContact(sentMs: number): void {
+    this.#lastContactMs = Math.max(this.#lastContactMs, sentMs);
   }
 
   /** Now, or once the process runs again; never after its death. */

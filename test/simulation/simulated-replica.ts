@@ -308,7 +308,7 @@ export class SimulatedReplica {
 
   /** Whether this broker leads and is not cut off from everybody who could elect another leader (I19). */
   mayActAsLeader(): boolean {
-    return this.leaderState?.mayAppend(this.#host.nowMs, this.#host.controllerContactMs()) ?? false;
+    return this.leaderState?.mayAppend(this.#host.nowMs, this.#host.controllerContact()) ?? false;
   }
 
   /**
@@ -486,7 +486,7 @@ export class SimulatedReplica {
     if (this.#role.kind === 'follower') this.#follow(this.#role, this.#role.state.step({ kind: 'streamClosed' }), null);
   }
 
-  onLeaderMessage(message: Exclude<ToFollower, { kind: 'helloAnswer' }>): void {
+  onLeaderMessage(message: Exclude<ToFollower, { kind: 'helloAnswer' | 'ping' }>): void {
     const role = this.#role;
     if (role.kind !== 'follower') return;
     switch (message.kind) {

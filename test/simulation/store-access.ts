@@ -211,6 +211,9 @@ export class LeaseHolder {
   get id(): LeaseId | null {
     return this.#isOver ? null : this.#id;
   }
+  get lastRenewedMs(): number {
+    return this.#lastRenewedMs;
+  }
 
   start(): void {
     const sentMs = this.#nowMs;
@@ -234,7 +237,6 @@ export class LeaseHolder {
   #keepAliveLater(): void {
     this.#process.after(this.#ttlMs / 3, () => {
       if (this.#isOver || this.#id === null) return;
-      if (this.#nowMs > this.#lastRenewedMs + this.#ttlMs) return this.#lose();
       const id = this.#id;
       const sentMs = this.#nowMs;
       this.#call(

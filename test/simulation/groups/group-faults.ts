@@ -51,6 +51,11 @@ export const groupFaults: readonly DeliberateFault[] = [
       return { ...request, topicPartitions: [] };
     },
   },
+  {
+    name: '25-trusts-controllers-without-proof',
+    aim: { ...aim, kinds: ['isolate', 'healNetwork', 'flush', 'flush'], everyMs: 1_000 },
+    trustsUnprovedControllers: true,
+  },
 ];
 
 /** Whoever commits counts as a member of now. */

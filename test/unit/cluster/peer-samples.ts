@@ -169,6 +169,7 @@ export const controllerMessages: readonly ControllerMessage[] = [
     state: 'draining',
     leadersLeft: 1_000,
     wallMs: 0,
+    proofAgeMs: 250.5,
   },
   {
     kind: 'heartbeatAnswer',
@@ -177,6 +178,7 @@ export const controllerMessages: readonly ControllerMessage[] = [
     state: 'unknown',
     leadersLeft: 0,
     wallMs: -1.5,
+    proofAgeMs: Number.POSITIVE_INFINITY,
   },
   {
     kind: 'alterPartitionAnswer',

@@ -79,9 +79,9 @@ class Bench {
     return this.actions.slice(from);
   }
 
-  answer(state: BrokerState | 'unknown', leadersLeft = 0, sequence = 0): LifecycleAction[] {
+  answer(state: BrokerState | 'unknown', leadersLeft = 0, sequence = 0, proofAgeMs = 0): LifecycleAction[] {
     const controllerEpoch = this.image.controllerEpoch();
-    return this.hear({ kind: 'heartbeatAnswer', sequence, controllerEpoch, state, leadersLeft, wallMs: 0 });
+    return this.hear({ kind: 'heartbeatAnswer', sequence, controllerEpoch, state, leadersLeft, wallMs: 0, proofAgeMs });
   }
 }
 
@@ -292,7 +292,36 @@ test('contact with the controller is when an answered heartbeat was sent, not wh
   const sentMs = bench.nowMs;
   bench.nowMs += 400;
   bench.answer('active', 0, heartbeat?.sequence);
-  assert.ok(bench.lifecycle.controllerContactMs <= sentMs);
+  assert.ok(bench.lifecycle.controllerContact.answeredMs <= sentMs);
+  assert.ok(bench.lifecycle.controllerContact.provedMs <= sentMs);
+});
+
+test('a controller vouches for no later time than its own proof (I19)', () => {
+  const bench = registered();
+  const answer = (proofAgeMs: number) => {
+    const sequence = sent(bench.pass(300, false), 'heartbeat').at(-1)?.sequence;
+    bench.answer('active', 0, sequence, proofAgeMs);
+    return bench.lifecycle.controllerContact;
+  };
+  const { provedMs: before, answeredMs: asked } = answer(0);
+  assert.equal(before, asked);
+  const { provedMs, answeredMs } = answer(900);
+  assert.equal(provedMs, before, 'an older proof is no news');
+  assert.ok(answeredMs > asked);
+  const fresh = answer(100);
+  assert.equal(fresh.provedMs, fresh.answeredMs - 100);
+  assert.equal(answer(Number.POSITIVE_INFINITY).provedMs, fresh.provedMs);
+});
+
+test('a controller on the same broker is nobody else who answers (I19)', () => {
+  const bench = registered();
+  bench.controller(1);
+  const before = bench.lifecycle.controllerContact;
+  const sequence = sent(bench.pass(300, false), 'heartbeat').at(-1)?.sequence;
+  bench.answer('active', 0, sequence, 50);
+  const { provedMs, answeredMs } = bench.lifecycle.controllerContact;
+  assert.ok(provedMs > before.provedMs && provedMs <= bench.nowMs - 50);
+  assert.equal(answeredMs, before.answeredMs);
 });
 
 test('a probe is handed on, and what it met goes to the controller', () => {

@@ -438,6 +438,23 @@ test('a broker that stops hands on its leadership and leaves every ISR, and hear
   assert.deepEqual(world.take('heartbeatAnswer').at(-1)?.leadersLeft, 0);
 });
 
+test('what it answers tells how old its own proof is, the lease it last kept alive (I19)', () => {
+  const world = new ControllerWorld();
+  world.elect();
+  world.register(1);
+  const age = (): number | undefined => {
+    world.heartbeat(1);
+    return world.take('heartbeatAnswer').at(-1)?.proofAgeMs;
+  };
+  assert.equal(age(), Number.POSITIVE_INFINITY, 'the election itself may have been answered long ago');
+  world.step({ kind: 'leaseRenewed', renewedMs: world.nowMs - 300, nowMs: world.nowMs });
+  assert.equal(age(), 300);
+  world.nowMs += 200;
+  assert.equal(age(), 500);
+  world.step({ kind: 'leaseRenewed', renewedMs: world.nowMs - 900, nowMs: world.nowMs });
+  assert.equal(age(), 500, 'a proof that was asked for before is no news');
+});
+
 test('a DRAINING broker is not let into an ISR (KIP-841)', () => {
   const world = threeBrokers();
   world.createTopic('a', one(2, 3, 1));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
+import { leaderEpoch } from '../../../src/model/brands.ts';
 import { type LeaderEnd, ManagerUnderTest } from './manager-fixture.ts';
 import { b2, b3 } from './partition-fixture.ts';
 
@@ -53,4 +54,17 @@ test('a follower that asks whether the leader lives is answered', async () => {
   const follower = under.followerStream(b2);
   follower.say({ kind: 'ping' });
   assert.equal(follower.of('pong').length, 1);
+});
+
+test('a leader that asks whether it is followed is answered after what was given up (I19)', async () => {
+  const { under, leader } = await following();
+  await under.until(() => leader.of('attach').length === 1);
+  leader.say({ kind: 'ping' });
+  await under.until(() => leader.of('pong').length === 1);
+  under.writeRecord({ leader: b3, leaderEpoch: leaderEpoch(6) });
+  await under.until(() => leader.of('detach').length === 1);
+  leader.say({ kind: 'ping' });
+  await under.until(() => leader.of('pong').length === 2);
+  const kinds = leader.sent.map(({ kind }) => kind).filter((kind) => kind === 'detach' || kind === 'pong');
+  assert.deepEqual(kinds, ['pong', 'detach', 'pong']);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import { brokerEpoch, leaderEpoch, offset } from '../../../src/model/brands.ts';
 import type { LeaderAction } from '../../../src/replication/leader-state.ts';
-import { b1, b2, b3, historyOf, LeaderUnderTest, recordOf } from './partition-fixture.ts';
+import { b1, b2, b3, contactAt, historyOf, LeaderUnderTest, recordOf } from './partition-fixture.ts';
 
 const proposals = (actions: readonly LeaderAction[]): number[][] =>
   actions.flatMap((action) => (action.kind === 'proposeIsr' ? [action.isr.map((member) => member.brokerId)] : []));
@@ -358,12 +358,12 @@ describe('a proposal', () => {
 describe('an isolated leader (I19)', () => {
   test('takes no appends once nobody has answered for the isolation time', () => {
     const leader = new LeaderUnderTest();
-    assert.equal(leader.state.mayAppend(1_999, 0), true);
-    assert.equal(leader.state.mayAppend(2_000, 0), false);
-    assert.equal(leader.state.mayAppend(2_000, 1), true);
+    assert.equal(leader.state.mayAppend(1_999, contactAt(0)), true);
+    assert.equal(leader.state.mayAppend(2_000, contactAt(0)), false);
+    assert.equal(leader.state.mayAppend(2_000, contactAt(1)), true);
     leader.state.step({ kind: 'heard', follower: b2, sentMs: 500 });
-    assert.equal(leader.state.mayAppend(2_400, 0), true);
-    assert.equal(leader.state.mayAppend(2_500, 0), false);
+    assert.equal(leader.state.mayAppend(2_400, contactAt(0)), true);
+    assert.equal(leader.state.mayAppend(2_500, contactAt(0)), false);
   });
   test('takes an ack as contact only as of when what it acks can have been sent', () => {
     const leader = new LeaderUnderTest();
@@ -374,11 +374,29 @@ describe('an isolated leader (I19)', () => {
     // The process stands still, then finds the ack in its socket.
     leader.nowMs = 30_000;
     leader.ack(b2, 5);
-    assert.equal(leader.state.mayAppend(30_000, 0), false);
+    assert.equal(leader.state.mayAppend(30_000, contactAt(0)), false);
+  });
+  // … | ISR | ELR | whether the answer alone, without a proof, will do
+  const unproved = [
+    ['where others are in sync', [b1, b2], [], false],
+    ['where another is still eligible', [b1], [b2], false],
+    ['where nobody else can be elected: the store may be away (§2.11)', [b1], [], true],
+  ] as const;
+  for (const [title, isr, elr, expected] of unproved)
+    test(`${expected ? 'is not one' : 'is one'} with a controller that answers and proves nothing, ${title}`, () => {
+      const leader = new LeaderUnderTest({ record: recordOf({ isr, elr }) });
+      const contact = { provedMs: 1_000, answeredMs: 30_000 };
+      assert.equal(leader.state.mayAppend(30_100, contact), expected);
+      assert.equal(leader.state.mayAppend(32_000, contact), false);
+    });
+  test('may have proposed who can be elected instead', () => {
+    const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1] }) });
+    assert.deepEqual(proposals(leader.attach(b2, 0)), [[b1, b2]]);
+    assert.equal(leader.state.mayAppend(30_000, { provedMs: 0, answeredMs: 30_000 }), false);
   });
   test('does not exist where there is no other replica', () => {
     const leader = new LeaderUnderTest({ record: recordOf({ replicas: [b1], isr: [b1] }) });
-    assert.equal(leader.state.mayAppend(99_000, 0), true);
+    assert.equal(leader.state.mayAppend(99_000, contactAt(0)), true);
   });
 });
 

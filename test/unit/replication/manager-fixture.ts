@@ -27,7 +27,7 @@ import type { FollowerMessage, LeaderMessage } from '../../../src/replication/re
 import { ordersId, usualConfig } from '../../support/log-harness.ts';
 import { ManualTime } from '../../support/manual-time.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
-import { b1, b2, b3, recordOf } from './partition-fixture.ts';
+import { b1, b2, b3, contactAt, recordOf } from './partition-fixture.ts';
 
 export const leadershipHoldMs = 500;
 export const attachRetryMs = 50;
@@ -119,7 +119,7 @@ export class ManagerUnderTest {
             return proposals.map(() => ({ kind: 'ok' }) as const);
           },
         },
-        controllerContactMs: () => this.controllerContactMs,
+        controllerContact: () => contactAt(this.controllerContactMs),
         onStreamOpened: () => {},
         onLogFailed: (error) => this.failures.push(error),
       },

@@ -12,7 +12,12 @@ import {
 import type { PartitionRecord } from '../../../src/model/metadata-schema.ts';
 import type { EpochHistory } from '../../../src/replication/epoch-history.ts';
 import { type FollowerStart, FollowerState } from '../../../src/replication/follower-state.ts';
-import { type LeaderAction, type LeaderStart, LeaderState } from '../../../src/replication/leader-state.ts';
+import {
+  type ControllerContact,
+  type LeaderAction,
+  type LeaderStart,
+  LeaderState,
+} from '../../../src/replication/leader-state.ts';
 
 export const [b1, b2, b3] = [brokerId(1), brokerId(2), brokerId(3)];
 export const epoch5 = leaderEpoch(5);
@@ -31,6 +36,9 @@ export const recordOf = (changes: Partial<PartitionRecord> = {}): PartitionRecor
   uncleanEpoch: noLeaderEpoch,
   ...changes,
 });
+
+/** With a controller on another broker that proved itself as it answered. */
+export const contactAt = (sentMs: number): ControllerContact => ({ provedMs: sentMs, answeredMs: sentMs });
 
 /** Epochs as [epoch, start offset], oldest first. */
 export const historyOf = (...entries: readonly (readonly [epoch: number, startOffset: number])[]): EpochHistory => ({
