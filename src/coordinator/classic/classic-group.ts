@@ -475,7 +475,8 @@ export class ClassicGroup implements Group {
   #prepareRebalance(now: Now): void {
     if (this.#state.kind === 'completingRebalance')
       for (const member of this.#members.all()) {
-        member.assignment = noBytes;
+        // Nobody shares out what an absent one reads before it is over: who moves the group meanwhile has to know.
+        if (!member.isAbsent) member.assignment = noBytes;
         if (member.waiting?.for !== 'sync') continue;
         this.#refuse(member, rebalanceInProgress);
         this.#armSession(member, now);
@@ -542,6 +543,7 @@ export class ClassicGroup implements Group {
     for (const member of this.#members.all()) {
       pendingSync.add(member.memberId);
       member.isNew = false;
+      member.isAbsent = member.waiting?.for !== 'join';
       this.#armSession(member, now);
       const requestId = member.waiting?.requestId;
       this.#members.setWaiting(member, null);

@@ -24,6 +24,8 @@ export interface ClassicMember {
   assignment: Buffer;
   /** Not told its generation yet: it sends no heartbeats, so its first join has a time limit of its own. */
   isNew: boolean;
+  /** It did not come when the others joined last, as static members need not: it may go on with what it had before that. */
+  isAbsent: boolean;
   /** Set through `ClassicMembers.setWaiting` alone, which counts. */
   waiting: Waiting | null;
 }
@@ -42,6 +44,7 @@ export function newMember(memberId: string, request: JoinGroupRequest): ClassicM
     protocols,
     assignment: noBytes,
     isNew: true,
+    isAbsent: false,
     waiting: null,
   };
 }
@@ -59,6 +62,7 @@ export function loadedMember(value: ClassicMemberValue, protocol: string | null)
     protocols: protocol === null ? [] : [{ name: protocol, metadata: subscription }],
     assignment,
     isNew: false,
+    isAbsent: false,
     waiting: null,
   };
 }

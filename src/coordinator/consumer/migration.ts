@@ -94,7 +94,7 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
 interface MovedMember {
   readonly memberId: string;
   readonly value: ConsumerMemberValue;
-  /** By the last rebalance; nothing when the next one was broken off before it was over. */
+  /** By the last rebalance; nothing when it came to the next one, and that was broken off before it was over. */
   readonly assigned: Assignment;
   /** What it said it owned when it joined: consumers that rebalance cooperatively keep it meanwhile. */
   readonly said: Assignment;

@@ -267,6 +267,33 @@ describe('a classic group that a member of the new protocol joins', () => {
     expect(world.member(b).assignment[0]?.partitions).toEqual([2]);
   });
 
+  test('in a rebalance that was broken off leaves to a static member that did not come what it had', () => {
+    const world = new Migration();
+    const { under } = world;
+    const owning = (...partitions: number[]): JoinGroupRequest['protocols'] => [
+      { name: 'range', metadata: subscription(partitions.length > 0 ? [{ topic: 'orders', partitions }] : []) },
+    ];
+    const timeouts = { sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 10_000 };
+    const held = { protocols: owning(), instanceId: 'i', ...timeouts };
+    const a = joined(under.ask(joinOf(held))).memberId;
+    const second = join(under, { protocols: owning(), ...timeouts });
+    joined(under.ask(joinOf({ ...held, memberId: a })));
+    const b = second.answer()?.memberId;
+    assert.ok(b !== undefined);
+    const assignments = [
+      { memberId: a, assignment: assignment(0, 1) },
+      { memberId: b, assignment: assignment(2, 3) },
+    ];
+    under.ask(syncOf({ memberId: a, instanceId: 'i', generation: 2, assignments }));
+    const rejoin = under.send(joinOf({ memberId: b, protocols: owning(2, 3), ...timeouts }));
+    under.advance(10_000);
+    expect(joined(under.answerTo(rejoin)).generation).toBe(3);
+    under.send(joinOf({ memberId: b, protocols: owning(2), ...timeouts }));
+    world.joinNew('c');
+    expect(world.member(a).assignment[0]?.partitions).toEqual([0, 1]);
+    expect(world.member(b).assignment[0]?.partitions).toEqual([2]);
+  });
+
   const joining: Heartbeat = {
     memberId: 'c',
     memberEpoch: 0,
