@@ -136,8 +136,13 @@ export class ControllerRunner implements ControlServerHandler {
   #onTick(): void {
     const nowMs = this.#nowMs();
     this.#elect({ kind: 'ticked', nowMs });
-    if (this.#lease) this.#control({ kind: 'leaseRenewed', renewedMs: this.#lease.lastRenewedMs, nowMs });
+    this.#tellLeaseRenewed();
     this.#control({ kind: 'ticked', nowMs });
+  }
+
+  #tellLeaseRenewed(): void {
+    if (!this.#lease) return;
+    this.#control({ kind: 'leaseRenewed', renewedMs: this.#lease.lastRenewedMs, nowMs: this.#nowMs() });
   }
 
   #elect(event: ElectionEvent): void {
@@ -172,13 +177,15 @@ export class ControllerRunner implements ControlServerHandler {
         const { random, follower } = this.#modules;
         this.#controller = new ControllerState({ brokerId, control }, { random });
         const { controllerEpoch, knownDead } = action;
-        return this.#control({
+        this.#control({
           kind: 'elected',
           image: follower.image,
           controllerEpoch,
           knownDead,
           nowMs: this.#nowMs(),
         });
+        // The first heartbeats are to be answered with a proof: leaders may have no other contact yet.
+        return this.#tellLeaseRenewed();
       }
       case 'endTerm':
         this.#controller = null;

@@ -310,6 +310,7 @@ export class BrokerProcess {
           this.world.controllerModules(),
         );
         this.#control({ kind: 'elected', image: this.image, controllerEpoch, knownDead, nowMs: this.nowMs });
+        this.#tellLeaseRenewed();
         break;
       }
       case 'endTerm':

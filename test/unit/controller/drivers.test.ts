@@ -66,13 +66,15 @@ test('one is elected, all register with epochs of their own and become ACTIVE', 
   assert.deepEqual([...image.live.keys()].sort(), [1, 2, 3]);
 });
 
-test('a single broker is ACTIVE within a few round trips of its start', async () => {
+test('a single broker is ACTIVE within a few round trips of its start, and its leaders may rely on the controller', async () => {
   const cluster = new DrivenCluster();
   const broker = new DrivenBroker(cluster, 1);
   cluster.brokers.set(1, broker);
   void broker.start();
+  const startMs = cluster.time.monotonicMs();
   await cluster.time.advance(60);
   assert.equal(broker.agent.state, 'active');
+  assert.ok(broker.agent.controllerContact.provedMs > startMs - 60, 'the office is proved from its first day on (I19)');
 });
 
 test('any broker takes an administrative command, and its answer names a revision to wait for (I3)', async () => {
