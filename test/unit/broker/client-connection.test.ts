@@ -157,12 +157,18 @@ describe('a client connection', () => {
     expect(body.apiKeys).toEqual([{ apiKey: 18, minVersion: 0, maxVersion: 4 }]);
   });
 
+  // Metadata 1 for 120,001 topics without a name.
+  const tooManyElements =
+    (4 + 6 + 4 + 2 * 120_001).toString(16).padStart(8, '0') +
+    `0003${'0001'}00000001${'ffff'}${(120_001).toString(16).padStart(8, '0')}` +
+    '0000'.repeat(120_001);
   const hostile = [
     ['a negative length', 'ffffffff'],
     ['a length above the limit', '7fffffff'],
     ['a length below the header', '00000002' + '0000'],
     ['an api that is not served', '0000000a' + '03e7' + '0000' + '00000001' + 'ffff'],
     ['a version that is not served', '0000000a' + '0003' + '0063' + '00000001' + 'ffff'],
+    ['more elements than are decoded in one turn', tooManyElements],
     ['a body that is cut short', '0000000c' + '0003' + '0001' + '00000001' + 'ffff' + '0000'],
   ] as const;
   for (const [title, hex] of hostile)
