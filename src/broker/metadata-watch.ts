@@ -1,4 +1,7 @@
-/** Who is told when this broker's image has moved on: requests that wait for metadata, each for a bounded time. */
+/**
+ * Who is told when this broker's image, or what follows from it, has moved on: requests that wait for it, each for a
+ * bounded time.
+ */
 import type { Timers } from '../env/clock.ts';
 
 export class MetadataWatch {
@@ -9,7 +12,7 @@ export class MetadataWatch {
     this.#timers = modules.timers;
   }
 
-  /** The image has applied another revision. */
+  /** The image has applied another revision, or something else that is waited for may have changed. */
   notify(): void {
     for (const listener of [...this.#listeners]) listener();
   }

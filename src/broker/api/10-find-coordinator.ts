@@ -22,11 +22,10 @@ const notAvailable: Found = { fault: { code: 'COORDINATOR_NOT_AVAILABLE' } };
 
 /** Who coordinates the groups of one partition of their topic; null while nobody is known to. */
 function coordinatorNow(services: BrokerServices, partition: number, listener: string): ClientNode | null {
-  const image = services.image();
-  const leader = image.topicByName(groupTopic)?.partitions[partition]?.record.leader ?? noBroker;
+  const leader = services.groups.leaderOf(partition);
   // The broker whose stream has just broken is probably dead: its successor is about to be elected.
   if (leader === noBroker || (leader !== services.localId && services.replicas.isStreamBroken(leader))) return null;
-  return clientNode(image, leader, listener);
+  return clientNode(services.image(), leader, listener);
 }
 
 /** One wait for all of them, however many they are: what is looked at, again and again, are the partitions of the topic. */

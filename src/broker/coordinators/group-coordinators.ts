@@ -29,6 +29,7 @@ import type { ClusterImage } from '../../model/cluster-image.ts';
 import { BrokerError, type Fault } from '../../model/fault.ts';
 import type { MetadataEntry } from '../../model/metadata-schema.ts';
 import type { Replica } from '../../replication/replica.ts';
+import { MetadataWatch } from '../metadata-watch.ts';
 import { consumerProtocolBytes } from './consumer-protocol-bytes.ts';
 import { CoordinatedPartition } from './coordinated-partition.ts';
 import { FairTurns } from './fair-turns.ts';
@@ -79,14 +80,15 @@ export class GroupCoordinators {
   readonly #ticking: Timer;
   readonly #turns: FairTurns;
   #lastTickMs: number;
-  /** Requests that wait for a partition to be served here. */
-  readonly #waiting = new Set<() => void>();
+  /** Of who serves what: requests wait for a partition to be served here. */
+  readonly #changes: MetadataWatch;
   #isClosed = false;
 
   constructor(options: GroupCoordinatorsOptions, modules: GroupCoordinatorsModules) {
     this.#options = options;
     this.#modules = modules;
     for (const { id, record } of modules.image().topics.values()) this.#topics.set(id, record);
+    this.#changes = new MetadataWatch(modules);
     this.#turns = new FairTurns({ budgetMs: turnBudgetMs }, modules);
     this.#lastTickMs = modules.clock.monotonicMs();
     this.#ticking = modules.timers.setRepeatingTimer(tickMs, () => this.#onTick());
@@ -107,7 +109,7 @@ export class GroupCoordinators {
     if (replica.topic !== groupTopic) return;
     this.#partitions.get(replica.partition)?.close();
     this.#partitions.set(replica.partition, this.#coordinated(replica));
-    this.#wake();
+    this.#changes.notify();
   }
 
   onReplicaRemoved(replica: Replica): void {
@@ -135,7 +137,7 @@ export class GroupCoordinators {
           }),
         encode: encodeGroupRecord,
         decode: decodeGroupRecord,
-        onServingChanged: () => this.#wake(),
+        onServingChanged: () => this.#changes.notify(),
       },
     );
   }
@@ -146,7 +148,7 @@ export class GroupCoordinators {
 
   /** Changes of one revision, already in the image. */
   onMetadata(entries: readonly MetadataEntry[]): void {
-    this.#wake();
+    this.#changes.notify();
     const changed: string[] = [];
     const deleted: string[] = [];
     for (const entry of entries) {
@@ -183,7 +185,7 @@ export class GroupCoordinators {
     });
     const partition = at === null ? undefined : await this.#servingOne(at);
     // Clients come again to a coordinator that loads, and look for another one when it is none.
-    if (at !== null && !partition?.isServing && this.#leaderOf(at) === this.#options.localId) return loading;
+    if (at !== null && !partition?.isServing && this.leaderOf(at) === this.#options.localId) return loading;
     if (!partition) return notHere;
     const answer = await this.#turns.run(async () => {
       stopWatching();
@@ -193,12 +195,13 @@ export class GroupCoordinators {
     return answer as AnswerTo<Request>;
   }
 
-  #leaderOf(at: number): BrokerId {
+  /** The broker that leads a partition of the topic, as far as this one knows. */
+  leaderOf(at: number): BrokerId {
     return this.#modules.image().topicByName(groupTopic)?.partitions[at]?.record.leader ?? noBroker;
   }
 
   #maySoonServe(at: number): boolean {
-    const leader = this.#leaderOf(at);
+    const leader = this.leaderOf(at);
     return leader === noBroker || leader === this.#options.localId || this.#modules.isStreamBroken(leader);
   }
 
@@ -206,24 +209,8 @@ export class GroupCoordinators {
   async #servingOne(at: number): Promise<GroupPartition | undefined> {
     const isSettled = (): boolean =>
       this.#isClosed || (this.#partitions.get(at)?.isServing ?? false) || !this.#maySoonServe(at);
-    if (!isSettled())
-      await new Promise<void>((resolve) => {
-        const finish = (): void => {
-          timer.cancel();
-          this.#waiting.delete(look);
-          resolve();
-        };
-        const look = (): void => {
-          if (isSettled()) finish();
-        };
-        const timer = this.#modules.timers.setTimer(servingHoldMs, finish);
-        this.#waiting.add(look);
-      });
+    await this.#changes.until(isSettled, servingHoldMs);
     return this.#partitions.get(at);
-  }
-
-  #wake(): void {
-    for (const look of [...this.#waiting]) look();
   }
 
   async #askOne(partition: GroupPartition, request: GroupRequest, onDisconnect: OnDisconnect): Promise<GroupAnswer> {
@@ -259,7 +246,7 @@ export class GroupCoordinators {
   close(): void {
     this.#isClosed = true;
     this.#ticking.cancel();
-    this.#wake();
+    this.#changes.notify();
     for (const partition of this.#partitions.values()) partition.close();
     this.#partitions.clear();
   }
