@@ -1,52 +1,63 @@
 /**
- * How much may coordinators do before everybody else gets a turn? Sockets that become readable together are served in one
- * turn of the event loop: a thousand members that join at once would hold up every other client for as long as all of them
- * take. Work goes through in the order it came; what does not fit into a turn waits for the next.
+ * How long may coordinators go on before everybody else gets a turn? Sockets that become readable together are served in
+ * one turn of the event loop, and one event may answer all who wait: a thousand members that join at once, or are told of
+ * their assignment at once, would hold up every other client for as long as all of them take.
+ *
+ *     whenFree ──► line ──► one after another while the turn is young ──► a timer ──► the next turn …
  */
 import type { Clock, Timers } from '../../env/clock.ts';
+
+interface Turn {
+  readonly startMs: number;
+  readonly ended: Promise<void>;
+}
 
 export class FairTurns {
   readonly #budgetMs: number;
   readonly #modules: { readonly clock: Clock; readonly timers: Timers };
-  readonly #waiting: (() => void)[] = [];
-  #spentMs = 0;
-  #hasNextTurn = false;
+  readonly #line: (() => void)[] = [];
+  #isMoving = false;
+  /** Begins with the first who asks. */
+  #turn: Turn | null = null;
 
   constructor(options: { readonly budgetMs: number }, modules: { readonly clock: Clock; readonly timers: Timers }) {
     this.#budgetMs = options.budgetMs;
     this.#modules = modules;
   }
 
-  /** What `work` gives, at once or a turn later. */
-  run<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#waiting.length === 0 && this.#spentMs < this.#budgetMs) return this.#timed(work);
+  /** In the order of the calls. All that went on in a turn counts, whoever did it. */
+  whenFree(): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(() => resolve(this.#timed(work)));
+      this.#line.push(resolve);
+      if (!this.#isMoving) void this.#move();
     });
   }
 
-  async #timed<Result>(work: () => Promise<Result>): Promise<Result> {
-    const startMs = this.#modules.clock.monotonicMs();
-    try {
-      return work();
-    } finally {
-      this.#spentMs += this.#modules.clock.monotonicMs() - startMs;
-      this.#prepareNextTurn();
-    }
-  }
-
-  #prepareNextTurn(): void {
-    if (this.#hasNextTurn) return;
-    this.#hasNextTurn = true;
-    this.#modules.timers.setTimer(0, () => {
-      this.#hasNextTurn = false;
-      this.#spentMs = 0;
-      while (this.#spentMs < this.#budgetMs) {
-        const next = this.#waiting.shift();
-        if (next === undefined) break;
-        next();
+  async #move(): Promise<void> {
+    this.#isMoving = true;
+    while (this.#line.length > 0) {
+      const { startMs, ended } = this.#thisTurn();
+      if (this.#modules.clock.monotonicMs() - startMs >= this.#budgetMs) {
+        await ended;
+        continue;
       }
-      if (this.#waiting.length > 0) this.#prepareNextTurn();
-    });
+      this.#line.shift()?.();
+      // Who was let through begins before the time is looked at again.
+      await null;
+    }
+    this.#isMoving = false;
+  }
+
+  #thisTurn(): Turn {
+    this.#turn ??= {
+      startMs: this.#modules.clock.monotonicMs(),
+      ended: new Promise((resolve) => {
+        this.#modules.timers.setTimer(0, () => {
+          this.#turn = null;
+          resolve();
+        });
+      }),
+    };
+    return this.#turn;
   }
 }
