@@ -1,9 +1,11 @@
 /** The logs of one data directory as replication asks for them, each with its topic's configuration of now. */
+import type { LogConfig } from '../log/log-config.ts';
 import type { LogDirectory } from '../log/log-directory.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import type { TopicId } from '../model/brands.ts';
 import type { ClusterImage } from '../model/cluster-image.ts';
 import type { BrokerConfig } from '../model/config/broker-config.ts';
+import type { ConfigRecord } from '../model/metadata-schema.ts';
 import type { ReplicaLogs } from '../replication/replica-manager.ts';
 import { topicLogConfig } from './topic-log-config.ts';
 
@@ -11,6 +13,8 @@ export class DirectoryLogs implements ReplicaLogs {
   readonly #config: BrokerConfig;
   readonly #directory: LogDirectory;
   readonly #image: () => ClusterImage;
+  /** By what metadata says of a topic, and replication factor: all partitions of one topic, and all topics without a setting, share one. */
+  readonly #configs = new WeakMap<ConfigRecord, Map<number, LogConfig>>();
 
   constructor(modules: { config: BrokerConfig; directory: LogDirectory; image: () => ClusterImage }) {
     this.#config = modules.config;
@@ -18,8 +22,12 @@ export class DirectoryLogs implements ReplicaLogs {
     this.#image = modules.image;
   }
 
-  #configOf(topic: string, replicationFactor: number) {
-    return topicLogConfig(this.#image().config('topic', topic), replicationFactor, this.#config);
+  #configOf(topic: string, replicationFactor: number): LogConfig {
+    const record = this.#image().config('topic', topic);
+    const known = this.#configs.get(record) ?? new Map<number, LogConfig>();
+    const config = known.get(replicationFactor) ?? topicLogConfig(record, replicationFactor, this.#config);
+    this.#configs.set(record, known.set(replicationFactor, config));
+    return config;
   }
 
   open(topic: string, topicId: TopicId, partition: number, replicationFactor: number): Promise<PartitionLog> {

@@ -38,6 +38,8 @@ export interface TopicImage {
   readonly partitions: (Versioned<PartitionRecord> | undefined)[];
 }
 
+const noConfig: ConfigRecord = Object.freeze({});
+
 export class ClusterImage {
   /** The revision up to which all changes are in. */
   revision: Revision = revision(0);
@@ -151,7 +153,7 @@ export class ClusterImage {
   }
 
   config(kind: ConfigKind, name: string): ConfigRecord {
-    return this.configs.get(configKey(kind, name))?.record ?? {};
+    return this.configs.get(configKey(kind, name))?.record ?? noConfig;
   }
 
   isActive(id: BrokerId): boolean {
