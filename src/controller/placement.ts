@@ -82,11 +82,11 @@ export function placeReplicas(
   load: PlacementLoad,
 ): BrokerId[][] {
   assert(replicationFactorProblem(brokers, replicationFactor) === null, 'placement without enough brokers');
-  const inOrder = [...brokers].sort((a, b) => a.id - b.id);
+  const circle = new Circle(brokers);
   const topic = new TopicLoad(existing);
   const placed: BrokerId[][] = [];
   for (let partition = 0; partition < partitions; partition++) {
-    const replicas = placeOne(inOrder, replicationFactor, topic, load);
+    const replicas = placeOne(circle, replicationFactor, topic, load);
     topic.add(replicas);
     load.add(replicas);
     placed.push(replicas);
@@ -94,21 +94,16 @@ export function placeReplicas(
   return placed;
 }
 
-function placeOne(
-  brokers: readonly PlacementBroker[],
-  replicationFactor: number,
-  topic: TopicLoad,
-  load: PlacementLoad,
-): BrokerId[] {
-  const leader = least(brokers, (broker) => [
+function placeOne(circle: Circle, replicationFactor: number, topic: TopicLoad, load: PlacementLoad): BrokerId[] {
+  const leader = least(circle.brokers, (broker) => [
     broker.isActive ? 0 : 1,
     topic.own.leadersOf(broker.id),
     load.leadersOf(broker.id),
-    distance(brokers, topic.lastLeader, broker.id),
+    circle.distance(topic.lastLeader, broker.id),
   ]);
   const chosen = [leader];
   while (chosen.length < replicationFactor) {
-    const left = brokers.filter((broker) => !chosen.includes(broker));
+    const left = circle.brokers.filter((broker) => !chosen.includes(broker));
     chosen.push(
       least(left, (broker) => [
         // An inactive broker is taken only when the active ones are used up, even where that doubles a rack.
@@ -118,7 +113,7 @@ function placeOne(
         // Who stands second inherits when the leader dies: let each leader's partitions have different heirs.
         chosen.length === 1 ? topic.heirsOf(leader.id, broker.id) : 0,
         load.replicasOf(broker.id),
-        distance(brokers, leader.id, broker.id),
+        circle.distance(leader.id, broker.id),
       ]),
     );
   }
@@ -147,11 +142,22 @@ class TopicLoad {
   }
 }
 
-/** Steps from one broker on to another in the circle of ids, so that equals take turns. */
-function distance(brokers: readonly PlacementBroker[], from: BrokerId | null, to: BrokerId): number {
-  const start = from === null ? -1 : brokers.findIndex((broker) => broker.id === from);
-  const end = brokers.findIndex((broker) => broker.id === to);
-  return (end - start - 1 + brokers.length) % brokers.length;
+/** The brokers in the order of their ids; the first follows the last. */
+class Circle {
+  readonly brokers: readonly PlacementBroker[];
+  readonly #positions: ReadonlyMap<BrokerId, number>;
+
+  constructor(brokers: readonly PlacementBroker[]) {
+    this.brokers = [...brokers].sort((a, b) => a.id - b.id);
+    this.#positions = new Map(this.brokers.map(({ id }, position) => [id, position]));
+  }
+
+  /** Steps from one broker on to another, so that equals take turns. */
+  distance(from: BrokerId | null, to: BrokerId): number {
+    const start = (from === null ? undefined : this.#positions.get(from)) ?? -1;
+    const end = this.#positions.get(to) ?? -1;
+    return (end - start - 1 + this.brokers.length) % this.brokers.length;
+  }
 }
 
 /** The first of those with the smallest cost, compared number by number. */

@@ -38,6 +38,9 @@ interface Item {
   isWaiting: boolean;
 }
 
+/** Of one creation, under way at a time. */
+const txnsAtOnce = 8;
+
 export class TopicAdmin {
   readonly #context: ControllerContext;
   readonly #recovery: ReplicaRecovery;
@@ -186,22 +189,27 @@ export class TopicAdmin {
     return { kind: 'put', key: keys.partition(id, partition), value: encodeValue(record) };
   }
 
-  /** Puts of new keys in transactions of 100, all at once. */
+  /** Puts of new keys, some transactions at a time: ten thousand keys at once would hold up all else the controller does. */
   #writeAll(puts: readonly Mutation[], onDone: (isDone: boolean) => void): void {
+    let next = 0;
     let open = 0;
     let isDone = true;
-    for (let from = 0; from < puts.length; from += partitionsPerTxn) {
-      const slice = puts.slice(from, from + partitionsPerTxn);
+    const writeNext = (): void => {
+      const slice = puts.slice(next, next + partitionsPerTxn);
+      next += slice.length;
       open++;
       this.#context.transact(
         slice.map(({ key }) => ({ key, modRevision: revision(0) })),
         slice,
         (done) => {
+          open--;
           isDone &&= done.isDone;
-          if (--open === 0) onDone(isDone);
+          if (isDone && next < puts.length) writeNext();
+          else if (open === 0) onDone(isDone);
         },
       );
-    }
+    };
+    while (isDone && open < txnsAtOnce && next < puts.length) writeNext();
   }
 
   // ── deleteTopics ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -106,6 +106,19 @@ test('above 100 partitions the topic and its name are written last', () => {
   assert.equal(world.image.topicByName('t')?.partitions.length, 250);
 });
 
+test('of a very large topic some transactions are under way at a time', () => {
+  const world = threeBrokers();
+  world.isCommittingAtOnce = false;
+  world.admin({ kind: 'createTopics', topics: [topic({ partitions: 2050 })], validateOnly: false });
+  for (let committed = 0; committed < 21; committed++) {
+    assert.equal(world.held.length, Math.min(8, 21 - committed));
+    world.commit();
+  }
+  world.commitAll();
+  assert.equal(world.adminAnswer()?.kind, 'done');
+  assert.equal(world.image.topicByName('t')?.partitions.length, 2050);
+});
+
 test('what a controller before this one left of a creation is deleted (§2.9)', () => {
   const world = threeBrokers();
   world.isCommittingAtOnce = false;
