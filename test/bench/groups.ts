@@ -11,6 +11,7 @@ import { RawCluster, sleepMs } from '../support/raw-cluster.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { runCommitLoad } from './commit-load.ts';
 import { type Address, ClassicMember, ConsumerMember, coordinatorsOf, deal } from './group-members.ts';
+import { longTurnsSince } from './long-turns.ts';
 import { type LatencySummary, median } from './percentiles.ts';
 import { whilePinging } from './pinger.ts';
 import { cpuSecondsOf, usageOf } from './process-usage.ts';
@@ -32,16 +33,21 @@ interface GroupsOptions {
   rounds: number;
   groups: number;
   largeMembers: number;
+  processes?: string;
   out?: string;
 }
 
 /** Between two heartbeats of a member of a classic group; a tenth of what clients take. */
 const heartbeatMs = 300;
 
-type Figures = Record<string, number | number[] | LatencySummary>;
+type Figures = Record<string, number | number[] | LatencySummary | undefined>;
 
 const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 const mebibytes = (bytes: readonly number[]): string => bytes.map((one) => Math.round(one / 2 ** 20)).join('/');
+const turnsText = ({ turnMs, turnCpuMs }: { turnMs?: number; turnCpuMs?: number }): string =>
+  turnMs === undefined || turnCpuMs === undefined
+    ? ''
+    : `; longest turn of a broker ${fixed(turnCpuMs)} CPU ms, ${fixed(turnMs)} ms by the clock`;
 const latencies = ({ p50, p99, max }: LatencySummary): string =>
   `p50 ${fixed(p50)} p99 ${fixed(p99)} max ${fixed(max)} ms`;
 
@@ -190,6 +196,7 @@ class GroupsBench {
     rebalance: () => Promise<void>,
   ): Promise<void> {
     const { partitions } = this.#options;
+    const startMs = Date.now();
     const { result: formed, pingMs: formingPing } = await whilePinging(this.#brokers, () => this.#timed(form));
     const wall: number[] = [];
     const { result: all, pingMs } = await whilePinging(this.#brokers, () =>
@@ -198,14 +205,28 @@ class GroupsBench {
       }),
     );
     const cpuMs = all.cpuMs / rounds;
+    const turns = this.#longestTurns(startMs);
     this.figures[title] = {
+      ...turns,
       ...{ formedMs: formed.wallMs, formedCpuMs: formed.cpuMs, formingPing },
       ...{ rebalanceMs: wall, rebalanceCpuMs: cpuMs, pingMs },
     };
     this.#tell(
       `${title}, ${partitions} partitions: formed in ${fixed(formed.wallMs)} ms (brokers ${fixed(formed.cpuMs)} CPU ms, ping ${latencies(formingPing)}); ` +
-        `rebalance median ${fixed(median(wall))} ms, max ${fixed(Math.max(...wall))} ms (brokers ${fixed(cpuMs)} CPU ms each, ping ${latencies(pingMs)})`,
+        `rebalance median ${fixed(median(wall))} ms, max ${fixed(Math.max(...wall))} ms (brokers ${fixed(cpuMs)} CPU ms each, ping ${latencies(pingMs)})${turnsText(turns)}`,
     );
+  }
+
+  /** Of any broker since then, where their processes tell. */
+  #longestTurns(sinceMs: number): { turnMs?: number; turnCpuMs?: number } {
+    const { processes } = this.#options;
+    if (processes === undefined) return {};
+    const turns = longTurnsSince(processes, sinceMs);
+    const longest = (of: readonly number[]): number => of.reduce((most, one) => Math.max(most, one), 0);
+    return {
+      turnMs: longest(turns.map(({ wallMs }) => wallMs)),
+      turnCpuMs: longest(turns.map(({ cpuMs }) => cpuMs)),
+    };
   }
 
   /** Groups of one member each: each joins, gets all, commits twice. */
@@ -214,6 +235,7 @@ class GroupsBench {
     const names = Array.from({ length: count }, (_, index) => `${this.#topic}-many-${index}`);
     const coordinators = await coordinatorsOf(this.#anyBroker, names);
     const before = pids.map((pid) => usageOf(pid).residentBytes);
+    const startMs = Date.now();
     const lanes = 64;
     const { result, pingMs } = await whilePinging(this.#brokers, () =>
       this.#timed(async () => {
@@ -232,10 +254,11 @@ class GroupsBench {
       }),
     );
     const after = pids.map((pid) => usageOf(pid).residentBytes);
-    this.figures.many = { ms: result.wallMs, cpuMs: result.cpuMs, pingMs, before, after };
+    const turns = this.#longestTurns(startMs);
+    this.figures.many = { ms: result.wallMs, cpuMs: result.cpuMs, pingMs, before, after, ...turns };
     this.#tell(
       `${count} groups over ${partitions} partitions, each joined and committed twice: ${fixed(result.wallMs)} ms, brokers ${fixed(result.cpuMs)} CPU ms, ` +
-        `RSS ${mebibytes(before)} → ${mebibytes(after)} MiB, ping ${latencies(pingMs)}`,
+        `RSS ${mebibytes(before)} → ${mebibytes(after)} MiB, ping ${latencies(pingMs)}${turnsText(turns)}`,
     );
   }
 
@@ -280,6 +303,7 @@ export function addGroupsCommand(program: Command, processIds: (text: string) =>
     .option('--rounds <n>', 'rebalances measured', Number, 10)
     .option('--groups <n>', 'how many are very many', Number, 10_000)
     .option('--large-members <n>', 'of the very large groups', Number, 1000)
+    .option('--processes <directory>', 'where test/chaos/processes.ts keeps the brokers: tells their longest turns')
     .option('-o, --out <file>', 'write the figures as JSON')
     .action(async ({ out, ...options }: GroupsOptions) => {
       const topic = `bench-${randomBytes(4).toString('hex')}`;

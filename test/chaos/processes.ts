@@ -16,9 +16,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { longTurnsFile, longTurnsVariable } from '../bench/long-turns.ts';
 import { RawCluster, sleepMs } from '../support/raw-cluster.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const longTurns = new URL('../bench/long-turns.ts', import.meta.url).href;
 const host = '127.0.0.1';
 
 interface Place {
@@ -32,9 +34,13 @@ interface StartOptions extends Place {
 }
 
 /** Starts a program that outlives this one; its output goes to `<home>/log`, its pid to `<home>/pid`. */
-function launch(home: string, command: string, args: readonly string[]): number {
+function launch(home: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): number {
   const log = openSync(join(home, 'log'), 'a');
-  const child = spawn(command, args, { stdio: ['ignore', log, log], detached: true });
+  const child = spawn(command, args, {
+    stdio: ['ignore', log, log],
+    detached: true,
+    env: { ...process.env, ...env },
+  });
   child.on('error', () => {}); // Told below: without a process there is no pid.
   if (child.pid === undefined)
     throw new Error(`${command} cannot be started; for etcd set ETCD_BIN or put it on the path`);
@@ -47,15 +53,10 @@ const brokerHome = (dir: string, id: number): string => join(dir, `node${id}`);
 
 function launchBroker(dir: string, id: number): number {
   const home = brokerHome(dir, id);
-  const config = join(home, 'server.properties');
-  return launch(home, process.execPath, [
-    '--disable-warning=ExperimentalWarning',
-    '--initial-old-space-size=256',
-    cli,
-    'start',
-    '--config',
-    config,
-  ]);
+  const args = ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256', '--import', longTurns];
+  return launch(home, process.execPath, [...args, cli, 'start', '--config', join(home, 'server.properties')], {
+    [longTurnsVariable]: join(home, longTurnsFile),
+  });
 }
 
 function isAlive(pid: number): boolean {
