@@ -77,6 +77,8 @@ export class GroupCoordinators {
   readonly #partitions = new Map<number, GroupPartition>();
   /** What metadata last showed, to tell what a revision changed. */
   readonly #topics = new Map<TopicId, { readonly name: string; readonly partitions: number }>();
+  /** Of topics, not told to the groups yet. */
+  #coming: { readonly changed: string[]; readonly deleted: string[] } | null = null;
   readonly #ticking: Timer;
   readonly #turns: FairTurns;
   #lastTickMs: number;
@@ -149,22 +151,30 @@ export class GroupCoordinators {
   /** Changes of one revision, already in the image. */
   onMetadata(entries: readonly MetadataEntry[]): void {
     this.#changes.notify();
-    const changed: string[] = [];
-    const deleted: string[] = [];
     for (const entry of entries) {
       if (entry.kind !== 'topic') continue;
       const before = this.#topics.get(entry.id);
       const after = this.#modules.image().topics.get(entry.id)?.record;
       if (after) {
         this.#topics.set(entry.id, after);
-        if (before?.partitions !== after.partitions) changed.push(after.name);
+        if (before?.partitions !== after.partitions) this.#comingChange().changed.push(after.name);
       } else if (before) {
         this.#topics.delete(entry.id);
-        deleted.push(before.name);
+        this.#comingChange().deleted.push(before.name);
       }
     }
-    if (changed.length + deleted.length === 0) return;
-    for (const partition of this.#partitions.values()) partition.onTopicsChanged({ changed, deleted });
+  }
+
+  /** Every group is told, once for all that a turn brings: a thousand new topics are as many revisions. */
+  #comingChange(): { readonly changed: string[]; readonly deleted: string[] } {
+    if (this.#coming !== null) return this.#coming;
+    const change = { changed: [], deleted: [] };
+    this.#coming = change;
+    this.#modules.timers.setTimer(0, () => {
+      this.#coming = null;
+      for (const partition of this.#partitions.values()) partition.onTopicsChanged(change);
+    });
+    return change;
   }
 
   /** The partition of `__consumer_offsets` that holds the group; null while the topic is not there. */
