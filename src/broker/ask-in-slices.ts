@@ -3,6 +3,7 @@
  * event loop turns (I42). All are waited for together: those that wait for an election hold up no others.
  */
 import type { Timers } from '../env/clock.ts';
+import { pause } from '../env/pause.ts';
 
 /** Some milliseconds of asking a coordinator that answers at once. */
 const sliceSize = 500;
@@ -15,7 +16,7 @@ export async function askInSlices<Key, Answer>(
 ): Promise<Answer[]> {
   const answers: Promise<Answer>[] = [];
   for (let at = 0; at < keys.length; at += sliceSize) {
-    if (at > 0) await new Promise<void>((resolve) => timers.setTimer(0, resolve));
+    if (at > 0) await pause(timers, 0);
     for (const key of keys.slice(at, at + sliceSize)) {
       const answer = ask(key);
       // Who fails is seen below; until then it is nobody's unhandled rejection.

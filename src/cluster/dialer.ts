@@ -10,6 +10,7 @@ import type { Dialer } from '../controller/control-channel.ts';
 import type { DialOutcome } from '../controller/control-messages.ts';
 import type { Clock, Timers } from '../env/clock.ts';
 import type { Network } from '../env/network.ts';
+import { pause } from '../env/pause.ts';
 import type { Endpoint } from '../model/metadata-schema.ts';
 
 /** How long a connection must last to count, and how long to wait before the next one. A living broker keeps it for seconds. */
@@ -40,7 +41,7 @@ export class NetworkDialer implements Dialer {
       if (outcome !== 'closedAtOnce') return outcome;
       // It is closed again and again: somebody is there to do it.
       if (clock.monotonicMs() + pauseMs >= deadlineMs) return 'accepted';
-      await this.#wait(pauseMs);
+      await pause(this.#modules.timers, pauseMs);
     }
   }
 
@@ -58,18 +59,12 @@ export class NetworkDialer implements Dialer {
           onClose: onClosed,
         }),
       );
-      const outcome = await Promise.race([closed, this.#wait(lookMs).then(() => 'accepted' as const)]);
+      const outcome = await Promise.race([closed, pause(this.#modules.timers, lookMs).then(() => 'accepted' as const)]);
       connection.destroy();
       return outcome;
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
       return code === 'ECONNRESET' ? 'closedAtOnce' : (outcomeOf[code] ?? 'silent');
     }
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#modules.timers.setTimer(delayMs, resolve);
-    });
   }
 }

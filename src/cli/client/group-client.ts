@@ -5,6 +5,7 @@
 import * as kafka from '@platformatic/kafka';
 import type { Clock, Timers } from '../../env/clock.ts';
 import { formatAddress } from '../../env/network.ts';
+import { pause } from '../../env/pause.ts';
 import { CliError } from '../exit-code.ts';
 import { type BrokerNode, errorName, type KafkaClient, reasonOf } from './kafka-client.ts';
 import { type NamedPartition, perTopic } from './named-partition.ts';
@@ -322,7 +323,7 @@ export class GroupClient {
       }
       onFailed();
       if (this.#clock.monotonicMs() > giveUpMs) throw new CliError(`${what}: ${reason}`);
-      await new Promise<void>((resolve) => this.#timers.setTimer(retryMs, resolve));
+      await pause(this.#timers, retryMs);
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import * as kafka from '@platformatic/kafka';
 import type { Timers } from '../../env/clock.ts';
+import { pause } from '../../env/pause.ts';
 import { CliError } from '../exit-code.ts';
 import { errorName, type KafkaClient, reasonOf } from './kafka-client.ts';
 import { type NamedPartition, partitionName, perTopic } from './named-partition.ts';
@@ -36,7 +37,7 @@ export async function listOffsets(
   const say = (one: NamedPartition, what: OffsetFound): unknown => found.set(partitionName(one), what);
   let open = partitions;
   for (let tries = 0; open.length > 0 && tries < maxTries; tries += 1) {
-    if (tries > 0) await new Promise<void>((resolve) => timers.setTimer(retryMs, resolve));
+    if (tries > 0) await pause(timers, retryMs);
     const { topics } = await client.metadata([...new Set(open.map(({ topic }) => topic))]);
     const again: NamedPartition[] = [];
     const perLeader = new Map<number, NamedPartition[]>();

@@ -6,6 +6,7 @@
 import * as kafka from '@platformatic/kafka';
 import { nodeClock } from '../../env/node/clock.ts';
 import { nodeTimers } from '../../env/node/timers.ts';
+import { pause } from '../../env/pause.ts';
 import type { AssignedTopic, Committer } from '../client/group-client.ts';
 import { reasonOf } from '../client/kafka-client.ts';
 import { CliError } from '../exit-code.ts';
@@ -98,7 +99,7 @@ export class GroupMembership {
         const reason = final?.[1] ?? reasonOf(error);
         if (final !== undefined || nodeClock.monotonicMs() > giveUpMs)
           throw new CliError(`cannot join group ${this.#options.group}: ${reason}`);
-        await pause(retryMs);
+        await pause(nodeTimers, retryMs);
       }
     }
   }
@@ -109,13 +110,11 @@ export class GroupMembership {
     const leaving = new Promise<boolean>((resolve) =>
       this.#consumer.leaveGroup(false, (error) => resolve(error === null)),
     );
-    const hasLeft = await Promise.race([leaving, pause(leavePatienceMs).then(() => false)]);
-    await Promise.race([this.#consumer.close(true).catch(() => {}), pause(leavePatienceMs)]);
+    const hasLeft = await Promise.race([leaving, pause(nodeTimers, leavePatienceMs).then(() => false)]);
+    await Promise.race([this.#consumer.close(true).catch(() => {}), pause(nodeTimers, leavePatienceMs)]);
     return hasLeft;
   }
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => nodeTimers.setTimer(ms, resolve));
 
 function assignmentsFor(
   members: Map<string, kafka.ExtendedGroupProtocolSubscription>,

@@ -5,6 +5,7 @@
  */
 import * as kafka from '@platformatic/kafka';
 import type { Timers } from '../../env/clock.ts';
+import { pause } from '../../env/pause.ts';
 import { errorName, type KafkaClient, reasonOf } from '../client/kafka-client.ts';
 import { movingErrors } from '../client/log-offsets.ts';
 import { type NamedPartition, partitionName } from '../client/named-partition.ts';
@@ -118,7 +119,7 @@ export class PartitionReader {
     }
     // Nobody leads anything: without a loop nobody would ask again.
     if (this.#loops.size === 0 && this.#unfinished().length > 0)
-      void this.#pause()
+      void pause(this.#timers, retryMs)
         .then(() => this.#refresh())
         .finally(() => this.#spawnLoops());
   }
@@ -136,7 +137,7 @@ export class PartitionReader {
       try {
         answer = await this.#fetch(nodeId, readings);
       } catch {
-        await this.#pause();
+        await pause(this.#timers, retryMs);
         await this.#refresh();
         continue;
       }
@@ -153,7 +154,7 @@ export class PartitionReader {
             await this.#tracked(reading, this.#take(reading, found));
         }
       if (hasMoved) {
-        await this.#pause();
+        await pause(this.#timers, retryMs);
         await this.#refresh();
       }
     }
@@ -235,10 +236,6 @@ export class PartitionReader {
     } catch {
       // Nobody answers just now; whoever asked comes again.
     }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#timers.setTimer(retryMs, resolve));
   }
 }
 

@@ -8,6 +8,7 @@
  *                              └─── refused      → the lane has failed; nothing more is sent
  */
 import type { Clock, Timers } from '../../env/clock.ts';
+import { pause } from '../../env/pause.ts';
 import { sequenceAfter } from '../../records/batch-header.ts';
 
 export interface LaneRecord {
@@ -151,7 +152,7 @@ export class PartitionLane {
         mayBeWritten ||= attempt.mayBeWritten;
         const isLate = clock.monotonicMs() + backoffMs >= giveUpMs;
         if (!isLate && !this.#isAbandoned) {
-          await this.#sleep(backoffMs);
+          await pause(this.#modules.timers, backoffMs);
           backoffMs = Math.min(backoffMs * 2, longestBackoffMs);
           continue;
         }
@@ -179,9 +180,5 @@ export class PartitionLane {
       this.#next = 0;
     }
     this.#modules.onAcknowledged(records, bytes);
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#modules.timers.setTimer(delayMs, resolve));
   }
 }

@@ -2,6 +2,7 @@
 import * as kafka from '@platformatic/kafka';
 import { nodeClock } from '../../env/node/clock.ts';
 import { nodeTimers } from '../../env/node/timers.ts';
+import { pause } from '../../env/pause.ts';
 import { errorName, KafkaClient, type TopicInfo } from '../client/kafka-client.ts';
 import { CliError, exitCode } from '../exit-code.ts';
 import { grouped, printJson } from '../output.ts';
@@ -57,7 +58,7 @@ async function topicWithLeaders(client: KafkaClient, name: string): Promise<Topi
           ? `there is no topic ${name} (create it: cordwood topic create ${name})`
           : `topic ${name}: ${code === 0 ? 'no partition has a leader' : errorName(code)}`,
       );
-    await new Promise<void>((resolve) => nodeTimers.setTimer(100, resolve));
+    await pause(nodeTimers, 100);
   }
 }
 
@@ -73,7 +74,7 @@ async function producerOf(client: KafkaClient, options: ProduceOptions): Promise
     const mayCome = [14, 15, 16, 7, 51].includes(answer.errorCode);
     if (!mayCome || nodeClock.monotonicMs() > giveUpMs)
       throw new CliError(`no producer id: ${errorName(answer.errorCode)}`);
-    await new Promise<void>((resolve) => nodeTimers.setTimer(100, resolve));
+    await pause(nodeTimers, 100);
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 } from '@grpc/grpc-js';
 import { StoreUnavailable } from '../../controller/metadata-store.ts';
 import type { Clock, Timers } from '../../env/clock.ts';
+import { pause } from '../../env/pause.ts';
 import { assert, present } from '../../model/assert.ts';
 import { grpcLibrary } from '../grpc-library.ts';
 import { type EtcdFailure, etcdFailure } from './etcd-failure.ts';
@@ -151,7 +152,8 @@ export class EtcdMembers {
           if (!repeatable && outcomeUnknown) throw new StoreUnavailable(reason, true);
         }
       } else this.moveOn(member);
-      if (attempt % this.all.length === 0) await this.#pause(Math.min(pauseBetweenRoundsMs, Math.max(0, leftMs)));
+      if (attempt % this.all.length === 0)
+        await pause(this.#timers, Math.min(pauseBetweenRoundsMs, Math.max(0, leftMs)));
     }
   }
 
@@ -208,9 +210,5 @@ export class EtcdMembers {
       );
       if (!hasChanged) return false;
     }
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#timers.setTimer(delayMs, resolve));
   }
 }

@@ -20,6 +20,7 @@ import {
 } from '../../controller/metadata-store.ts';
 import type { Clock, Timers } from '../../env/clock.ts';
 import type { Logger } from '../../env/logger.ts';
+import { pause } from '../../env/pause.ts';
 import { assert, present } from '../../model/assert.ts';
 import { type Revision, revision } from '../../model/brands.ts';
 import { StoreCannotOpen } from '../store-cannot-open.ts';
@@ -308,7 +309,7 @@ export class EtcdStore implements MetadataStore {
         reasons.set(member.endpoint, proof.message);
       }
       if (this.#modules.clock.monotonicMs() >= untilMs) break;
-      await new Promise<void>((resolve) => this.#modules.timers.setTimer(100, resolve));
+      await pause(this.#modules.timers, 100);
     }
     const detail = [...reasons].map(([endpoint, reason]) => `${endpoint} (${reason})`).join(', ');
     const endpoints = this.#members.all.map(({ endpoint }) => endpoint).join(', ');
