@@ -9,14 +9,21 @@ export const emptyAssignment: Assignment = new Map();
 
 const ascending = (a: number, b: number): number => a - b;
 
+/** Shares the lists that are in order already, as all are that were written. */
 export function assignmentOf(topicPartitions: readonly TopicPartitions[]): Assignment {
   const assignment = new Map<TopicId, readonly number[]>();
   for (const { topicId, partitions } of topicPartitions) {
-    const all = [...new Set([...(assignment.get(topicId) ?? []), ...partitions])].sort(ascending);
-    if (all.length > 0) assignment.set(topicId, all);
+    const before = assignment.get(topicId);
+    if (before !== undefined || !isAscending(partitions)) {
+      const all = [...new Set([...(before ?? []), ...partitions])].sort(ascending);
+      if (all.length > 0) assignment.set(topicId, all);
+    } else if (partitions.length > 0) assignment.set(topicId, partitions);
   }
   return assignment;
 }
+
+const isAscending = (numbers: readonly number[]): boolean =>
+  numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? number));
 
 /** In the order of topic ids, so that what is written does not depend on history. */
 export const topicPartitionsOf = (assignment: Assignment): TopicPartitions[] =>

@@ -14,6 +14,7 @@ import type { TopicId } from '../../model/brands.ts';
 import type { ConsumerGroupRecord, ConsumerMemberValue, CurrentAssignmentValue } from '../group-records.ts';
 import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf } from './assignment.ts';
 import { type CurrentAssignment, initialAssignment } from './current-assignment.ts';
+import { SubscribedTopics } from './subscribed-topics.ts';
 import { SubscriptionCounts } from './subscription-counts.ts';
 
 export interface ResolvedRegex {
@@ -33,6 +34,8 @@ export class ConsumerGroupState {
   /** Member ids by instance id. */
   readonly staticMembers = new Map<string, string>();
   readonly subscriptions = new SubscriptionCounts();
+  /** Nothing that is written, but what was last found out for it. */
+  readonly topics = new SubscribedTopics();
   /** By pattern. */
   readonly regexes = new Map<string, ResolvedRegex>();
   readonly #targets = new Map<string, Assignment>();

@@ -307,12 +307,10 @@ export class ConsumerGroup implements Group {
 
   isSubscribedTo(topic: string): boolean {
     const { subscriptions, regexes } = this.#core.state;
-    return subscriptions
-      .now()
-      .some(
-        ({ topicNames, regex }) =>
-          topicNames.includes(topic) || (regex !== null && regexes.get(regex)?.topics.has(topic) === true),
-      );
+    const { topicNames, patterns } = subscriptions.now();
+    if (topicNames.has(topic)) return true;
+    for (const pattern of patterns.keys()) if (regexes.get(pattern)?.topics.has(topic) === true) return true;
+    return false;
   }
 
   tombstones(): GroupRecord[] {

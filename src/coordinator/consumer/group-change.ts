@@ -17,8 +17,9 @@ import { type ConsumerGroupState, currentAssignmentValue, type ResolvedRegex } f
 import { type CurrentAssignment, initialAssignment, isReconciledTo, reconcile } from './current-assignment.ts';
 import { metadataHash } from './metadata-hash.ts';
 import { isSameSet } from './regex-resolution.ts';
-import { patternsOf, type Subscription, subscriptionKey, subscriptionOf } from './subscription-counts.ts';
-import { allTopicNames, computeTargets, preferredAssignor, type TargetedMember } from './target-assignment.ts';
+import { allTopicNames } from './subscribed-topics.ts';
+import { isSameSubscription, type Subscribed, type Subscription, subscriptionOf } from './subscription-counts.ts';
+import { computeTargets, preferredAssignor, type TargetedMember } from './target-assignment.ts';
 
 export interface GroupContext {
   readonly groupId: string;
@@ -66,11 +67,12 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
   const { regexRecords, regexes, haveTopicsChanged } = changeRegexes(context, subscriptions, change.regexes);
   records.push(...regexRecords);
 
+  const topicNames = (): ReadonlySet<string> => allTopicNames(subscriptions, regexes);
   let isBumped = state.groupEpoch === 0 || haveTopicsChanged || !isSameSubscription(gone[0] ?? none, come);
   let isMetadataFresh = false;
   let groupEpoch = state.groupEpoch;
   if (isBumped || isMetadataStale) {
-    const hash = metadataHash(allTopicNames(subscriptions, regexes), image);
+    const hash = metadataHash(topicNames(), image);
     isMetadataFresh = hash === state.metadataHash;
     isBumped ||= !isMetadataFresh;
     if (isBumped) groupEpoch++;
@@ -86,7 +88,8 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
       if (otherId !== memberId && otherId !== replaces)
         members.push({ memberId: otherId, value: other, target: state.targetOf(otherId) });
     members.push({ memberId, value, target: targetBefore });
-    const targets = computeTargets(assignorOf(members, context.assignors), members, regexes, image);
+    state.topics.lookUp(topicNames(), image);
+    const targets = computeTargets(assignorOf(members, context.assignors), members, state.topics, regexes);
     for (const { memberId: ofId, target: last } of members) {
       const next = targets.get(ofId) ?? last;
       if (ofId === memberId) target = next;
@@ -194,12 +197,11 @@ export const targetRecord = (groupId: string, memberId: string, target: Assignme
 /** Patterns that nobody subscribes to any more are forgotten; the topics of those that were evaluated are written. */
 function changeRegexes(
   { groupId, state }: GroupContext,
-  subscriptions: readonly Subscription[],
+  { patterns }: Subscribed,
   found: ReadonlyMap<string, ResolvedRegex>,
 ): { regexRecords: GroupRecord[]; regexes: ReadonlyMap<string, ResolvedRegex>; haveTopicsChanged: boolean } {
   if (state.regexes.size === 0 && found.size === 0)
     return { regexRecords: [], regexes: state.regexes, haveTopicsChanged: false };
-  const patterns = patternsOf(subscriptions);
   const regexes = new Map(state.regexes);
   const regexRecords: GroupRecord[] = [];
   let haveTopicsChanged = false;
@@ -225,9 +227,6 @@ function changeRegexes(
 }
 
 const none: Subscription = { topicNames: [], regex: null };
-
-const isSameSubscription = (a: Subscription, b: Subscription): boolean =>
-  (a.topicNames === b.topicNames && a.regex === b.regex) || subscriptionKey(a) === subscriptionKey(b);
 
 const assignorOf = (members: readonly TargetedMember[], assignors: readonly string[]): string =>
   preferredAssignor(

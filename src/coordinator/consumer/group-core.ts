@@ -21,7 +21,7 @@ import {
 } from './group-change.ts';
 import { downgradeRecords, mayDowngrade } from './migration.ts';
 import { RegexResolution } from './regex-resolution.ts';
-import { patternsOf, subscriptionOf } from './subscription-counts.ts';
+import { subscriptionOf } from './subscription-counts.ts';
 
 /** What a deadline of a consumer group ends; unlike those of classic groups, since one may become the other. */
 export const purposes = {
@@ -110,12 +110,14 @@ export class GroupCore {
 
   change(change: Omit<MemberChange, 'regexes' | 'isMetadataStale'>, now: Now): MemberChanged {
     const { state, image } = this;
+    const value = state.subscriptions.shared(change.value);
     const before = state.members.get(change.replaces ?? change.memberId);
     const gone = before === undefined ? [] : [subscriptionOf(before)];
-    const patterns = patternsOf(state.subscriptions.after(gone, subscriptionOf(change.value)));
+    const { patterns } = state.subscriptions.after(gone, subscriptionOf(value));
     const regexes = this.#regexes.resolve(patterns, state.regexes, image, now);
     this.#maybeScanOn(now);
-    const changed = changeMember(this.context(now), { ...change, regexes, isMetadataStale: this.#isMetadataStale });
+    const isMetadataStale = this.#isMetadataStale;
+    const changed = changeMember(this.context(now), { ...change, value, regexes, isMetadataStale });
     if (changed.isMetadataFresh) this.#isMetadataStale = false;
     return changed;
   }
@@ -179,7 +181,7 @@ export class GroupCore {
   /** Patterns are evaluated on, or anew. */
   scanOn(now: Now): GroupStep | null {
     const { state, image } = this;
-    const found = this.#regexes.resolve(patternsOf(state.subscriptions.now()), state.regexes, image, now);
+    const found = this.#regexes.resolve(state.subscriptions.now().patterns, state.regexes, image, now);
     this.#maybeScanOn(now);
     const records = changeTopicsOfPatterns(this.context(now), found);
     return records.length === 0 ? null : this.step(records);

@@ -8,13 +8,10 @@ import type { ClusterImage } from '../../model/cluster-image.ts';
 
 /** Over names, ids and partition counts of those topics that are there; 0 where none is. */
 export function metadataHash(topicNames: ReadonlySet<string>, image: ClusterImage): bigint {
-  const hash = createHash('sha256');
-  let isEmpty = true;
+  let described = '';
   for (const name of [...topicNames].sort()) {
     const topic = image.topicByName(name);
-    if (topic === undefined) continue;
-    hash.update(`${name}\0${topic.id}\0${topic.record.partitions}\0`);
-    isEmpty = false;
+    if (topic !== undefined) described += `${name}\0${topic.id}\0${topic.record.partitions}\0`;
   }
-  return isEmpty ? 0n : hash.digest().readBigInt64BE();
+  return described === '' ? 0n : createHash('sha256').update(described).digest().readBigInt64BE();
 }

@@ -11,43 +11,37 @@
 import { present } from '../../model/assert.ts';
 import type { TopicId } from '../../model/brands.ts';
 import type { Assignment } from './assignment.ts';
-import type { AssignorInput, AssignorMember } from './assignor.ts';
+import type { AssignorInput, AssignorMember, AssignorTopic } from './assignor.ts';
 
-interface Cut {
-  readonly partitions: number;
+interface Cut extends AssignorTopic {
   subscribers: number;
   /** How many members have taken theirs, and where the next range begins. */
   served: number;
   start: number;
 }
 
-export function assignRanges({ members, partitionCounts }: AssignorInput): Map<string, Assignment> {
-  const cuts = new Map<TopicId, Cut>();
-  for (const { topicIds } of members)
-    for (const topicId of topicIds) {
-      const cut = cuts.get(topicId);
-      if (cut !== undefined) cut.subscribers++;
-      else cuts.set(topicId, { partitions: partitionCounts.get(topicId) ?? 0, subscribers: 1, served: 0, start: 0 });
-    }
+export function assignRanges({ members, topics }: AssignorInput): Map<string, Assignment> {
+  const cuts = topics.map((topic): Cut => ({ ...topic, subscribers: 0, served: 0, start: 0 }));
+  const cutOf = (number: number): Cut => present(cuts[number], 'every subscribed topic has a number');
+  for (const member of members) for (const number of member.topics) cutOf(number).subscribers++;
   const assignments = new Map<string, Assignment>();
-  for (const { memberId, topicIds } of [...members].sort(byInstanceId)) {
+  for (const member of [...members].sort(byInstanceId)) {
     const assignment = new Map<TopicId, readonly number[]>();
-    for (const topicId of topicIds) {
-      const range = nextRange(present(cuts.get(topicId), 'every subscribed topic was counted'));
-      if (range.length > 0) assignment.set(topicId, range);
+    for (const number of member.topics) {
+      const cut = cutOf(number);
+      if (cut.start === cut.partitions) continue;
+      const range = nextRange(cut);
+      if (range.length > 0) assignment.set(cut.topicId, range);
     }
-    assignments.set(memberId, assignment);
+    assignments.set(member.memberId, assignment);
   }
   return assignments;
 }
-
-const nothing: readonly number[] = [];
 
 function nextRange(cut: Cut): readonly number[] {
   const { partitions, subscribers, served, start } = cut;
   const length = Math.floor(partitions / subscribers) + (served < partitions % subscribers ? 1 : 0);
   cut.served++;
-  if (length === 0) return nothing;
   cut.start += length;
   return Array.from({ length }, (_, index) => start + index);
 }

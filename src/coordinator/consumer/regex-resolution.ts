@@ -24,6 +24,9 @@ const sliceBudget = 500_000;
 /** With more topics changed at once, going through all of them is as good. */
 const maxUnseenTopics = 1000;
 
+/** Patterns by whatever: which of them there are is all that counts. */
+type Patterns = ReadonlyMap<string, unknown>;
+
 export class RegexResolution {
   readonly #refreshIntervalMs: number;
   readonly #compiled = new Map<string, SubscriptionRegex>();
@@ -62,7 +65,7 @@ export class RegexResolution {
 
   /** What is to be written: of these patterns, those that match other topics than before, or were evaluated anew in time. */
   resolve(
-    patterns: ReadonlySet<string>,
+    patterns: Patterns,
     resolved: ReadonlyMap<string, ResolvedRegex>,
     image: ClusterImage,
     now: Now,
@@ -80,14 +83,14 @@ export class RegexResolution {
   }
 
   #maybeStartScan(
-    patterns: ReadonlySet<string>,
+    patterns: Patterns,
     resolved: ReadonlyMap<string, ResolvedRegex>,
     image: ClusterImage,
     now: Now,
   ): void {
     const isOfAllPatterns = this.#unseen === 'all';
     const due: SubscriptionRegex[] = [];
-    for (const pattern of patterns) {
+    for (const pattern of patterns.keys()) {
       const before = resolved.get(pattern);
       if (before === undefined || isOfAllPatterns || this.#isOutdated(before, now)) {
         const regex = this.#compile(pattern);
@@ -101,7 +104,7 @@ export class RegexResolution {
 
   #goOnScanning(
     { scan, isOfAllPatterns }: { readonly scan: RegexScan; readonly isOfAllPatterns: boolean },
-    patterns: ReadonlySet<string>,
+    patterns: Patterns,
     resolved: ReadonlyMap<string, ResolvedRegex>,
     image: ClusterImage,
     now: Now,
@@ -125,24 +128,24 @@ export class RegexResolution {
     return changes;
   }
 
-  #isUnseenTooMuch(patterns: ReadonlySet<string>): boolean {
+  #isUnseenTooMuch(patterns: Patterns): boolean {
     if (this.#unseen === 'all' || this.#unseen.size === 0) return false;
     let characters = 0;
     for (const name of this.#unseen) characters += charactersOf(name);
     let cost = 0;
-    for (const pattern of patterns) cost += this.#compile(pattern)?.costOf(characters) ?? 0;
+    for (const pattern of patterns.keys()) cost += this.#compile(pattern)?.costOf(characters) ?? 0;
     return cost > sliceBudget;
   }
 
   #resolveUnseen(
-    patterns: ReadonlySet<string>,
+    patterns: Patterns,
     resolved: ReadonlyMap<string, ResolvedRegex>,
     image: ClusterImage,
     now: Now,
   ): Map<string, ResolvedRegex> {
     const changes = new Map<string, ResolvedRegex>();
     if (this.#unseen === 'all' || this.#unseen.size === 0) return changes;
-    for (const pattern of patterns) {
+    for (const pattern of patterns.keys()) {
       const before = resolved.get(pattern);
       const regex = this.#compile(pattern);
       if (before === undefined || regex === null) continue;

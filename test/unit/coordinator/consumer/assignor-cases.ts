@@ -1,6 +1,6 @@
 /** Groups to assign partitions in, by hand and at random, and what must be so of every assignment. */
 import { type Assignment, assignmentOf } from '../../../../src/coordinator/consumer/assignment.ts';
-import type { AssignorInput, AssignorMember } from '../../../../src/coordinator/consumer/assignor.ts';
+import type { Assignor, AssignorMember } from '../../../../src/coordinator/consumer/assignor.ts';
 import type { TopicId } from '../../../../src/model/brands.ts';
 import type { SeededRandom } from '../../../simulation/seeded-random.ts';
 import { idOf } from './group-world.ts';
@@ -13,7 +13,32 @@ export const assignment = (partitions: Partitions): Assignment =>
     Object.entries(partitions).map(([topic, numbers]) => ({ topicId: idOf(Number(topic)), partitions: numbers })),
   );
 
-export const member = (memberId: string, topics: readonly number[], target: Partitions = {}): AssignorMember => ({
+export interface Member extends Omit<AssignorMember, 'topics'> {
+  readonly topicIds: readonly TopicId[];
+}
+
+export interface Input {
+  readonly members: readonly Member[];
+  readonly partitionCounts: ReadonlyMap<TopicId, number>;
+}
+
+/** Topics without partitions are not there. Members that share their list of topics share their list of numbers. */
+export function assignBy(assignor: Assignor, { members, partitionCounts }: Input): Map<string, Assignment> {
+  const topics = [...partitionCounts].map(([topicId, partitions]) => ({ topicId, partitions }));
+  const numbers = new Map(topics.map(({ topicId }, number) => [topicId, number]));
+  const lists = new Map(
+    members.map(({ topicIds }) => [
+      topicIds,
+      topicIds.map((topicId) => numbers.get(topicId)).filter((number) => number !== undefined),
+    ]),
+  );
+  return assignor({
+    members: members.map(({ topicIds, ...one }) => ({ ...one, topics: lists.get(topicIds) ?? [] })),
+    topics,
+  });
+}
+
+export const member = (memberId: string, topics: readonly number[], target: Partitions = {}): Member => ({
   memberId,
   instanceId: null,
   topicIds: topics.map(idOf),
@@ -21,7 +46,7 @@ export const member = (memberId: string, topics: readonly number[], target: Part
 });
 
 /** Topic number → partition count. */
-export const input = (counts: Readonly<Record<number, number>>, members: readonly AssignorMember[]): AssignorInput => ({
+export const input = (counts: Readonly<Record<number, number>>, members: readonly Member[]): Input => ({
   members,
   partitionCounts: new Map(Object.entries(counts).map(([topic, count]) => [idOf(Number(topic)), count])),
 });
@@ -34,12 +59,12 @@ export const plain = (assignments: ReadonlyMap<string, Assignment>): Record<stri
     ]),
   );
 
-export const again = (before: AssignorInput, assignments: ReadonlyMap<string, Assignment>): AssignorMember[] =>
+export const again = (before: Input, assignments: ReadonlyMap<string, Assignment>): Member[] =>
   before.members.map((one) => ({ ...one, target: assignments.get(one.memberId) ?? one.target }));
 
 /** What is wrong: a partition with nobody, with two, with somebody who does not subscribe to it, or that is not there. */
 export function ownershipProblems(
-  { members, partitionCounts }: AssignorInput,
+  { members, partitionCounts }: Input,
   assignments: ReadonlyMap<string, Assignment>,
 ): string[] {
   const problems: string[] = [];
@@ -96,7 +121,7 @@ export interface RandomGroup {
 }
 
 /** Up to 8 members on up to 6 topics of up to 12 partitions. */
-export function randomInput({ random, isHomogeneous }: RandomGroup): AssignorInput {
+export function randomInput({ random, isHomogeneous }: RandomGroup): Input {
   const topics = Array.from({ length: 1 + random.below(6) }, (_, at) => at + 1);
   const counts = Object.fromEntries(topics.map((topic) => [topic, random.below(13)]));
   const all = topics.filter(() => random.chance(0.8));
@@ -107,7 +132,7 @@ export function randomInput({ random, isHomogeneous }: RandomGroup): AssignorInp
 }
 
 /** Members come and go, topics grow or go, subscriptions change (where they may). */
-export function changedInput(before: AssignorInput, { random, isHomogeneous }: RandomGroup): AssignorInput {
+export function changedInput(before: Input, { random, isHomogeneous }: RandomGroup): Input {
   const members = before.members.filter(() => random.chance(0.8));
   const counts = new Map(before.partitionCounts);
   for (const [topicId, count] of counts) {

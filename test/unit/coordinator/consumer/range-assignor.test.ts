@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { assignRanges } from '../../../../src/coordinator/consumer/range-assignor.ts';
 import { SeededRandom } from '../../../simulation/seeded-random.ts';
-import { input, member, ownershipProblems, type Partitions, plain, randomInput } from './assignor-cases.ts';
+import { assignBy, input, member, ownershipProblems, type Partitions, plain, randomInput } from './assignor-cases.ts';
 
 describe('range', () => {
   // Members … | partition counts | members | expected
@@ -42,7 +42,8 @@ describe('range', () => {
   ];
   for (const [title, counts, members, expected] of cases)
     test(`members ${title}`, () => {
-      const given = assignRanges(
+      const given = assignBy(
+        assignRanges,
         input(
           counts,
           members.map((one) => member(...one)),
@@ -62,14 +63,22 @@ describe('range', () => {
       { ...member('d', [1]), instanceId: 'i1' },
       member('a', [1]),
     ];
-    expect(plain(assignRanges(input({ 1: 3 }, before)))).toEqual({ x: { 1: [0] }, b: { 1: [1] }, a: { 1: [2] } });
-    expect(plain(assignRanges(input({ 1: 3 }, after)))).toEqual({ d: { 1: [0] }, c: { 1: [1] }, a: { 1: [2] } });
+    expect(plain(assignBy(assignRanges, input({ 1: 3 }, before)))).toEqual({
+      x: { 1: [0] },
+      b: { 1: [1] },
+      a: { 1: [2] },
+    });
+    expect(plain(assignBy(assignRanges, input({ 1: 3 }, after)))).toEqual({
+      d: { 1: [0] },
+      c: { 1: [1] },
+      a: { 1: [2] },
+    });
   });
 
   test('in random groups every partition is with one subscriber, of each topic evenly and in one piece', () => {
     for (let seed = 0; seed < 300; seed++) {
       const group = randomInput({ random: new SeededRandom(seed), isHomogeneous: seed % 2 === 0 });
-      const given = assignRanges(group);
+      const given = assignBy(assignRanges, group);
       expect(ownershipProblems(group, given), `seed ${seed}`).toEqual([]);
       for (const topicId of group.partitionCounts.keys()) {
         const lengths: number[] = [];

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { Assignment } from '../../../../src/coordinator/consumer/assignment.ts';
-import type { AssignorInput } from '../../../../src/coordinator/consumer/assignor.ts';
+import { type Assignment, emptyAssignment } from '../../../../src/coordinator/consumer/assignment.ts';
 import { assignUniformly } from '../../../../src/coordinator/consumer/uniform-assignor.ts';
 import { SeededRandom } from '../../../simulation/seeded-random.ts';
 import {
   again,
+  assignBy,
   changedInput,
   countsOf,
+  type Input,
   input,
   member,
   moved,
@@ -15,6 +16,7 @@ import {
   plain,
   randomInput,
 } from './assignor-cases.ts';
+import { idOf } from './group-world.ts';
 
 describe('uniform', () => {
   // Members … | partition counts | members | expected
@@ -100,7 +102,8 @@ describe('uniform', () => {
   ];
   for (const [title, counts, members, expected] of cases)
     test(`members ${title}`, () => {
-      const given = assignUniformly(
+      const given = assignBy(
+        assignUniformly,
         input(
           counts,
           members.map((one) => member(...one)),
@@ -110,12 +113,12 @@ describe('uniform', () => {
     });
 
   test('nobody is assigned nothing', () => {
-    expect(assignUniformly(input({ 1: 3 }, []))).toEqual(new Map());
+    expect(assignBy(assignUniformly, input({ 1: 3 }, []))).toEqual(new Map());
   });
 });
 
 /** The most that two members differ by, where one has a partition that the other could have. */
-function unevenness({ members }: AssignorInput, assignments: ReadonlyMap<string, Assignment>): number {
+function unevenness({ members }: Input, assignments: ReadonlyMap<string, Assignment>): number {
   const counts = countsOf(assignments);
   let worst = 0;
   for (const [ownerId, given] of assignments)
@@ -127,7 +130,7 @@ function unevenness({ members }: AssignorInput, assignments: ReadonlyMap<string,
 }
 
 /** The least that has to move from members that stay: what is above their fair share, which some may exceed by one. */
-function leastMoves({ members, partitionCounts }: AssignorInput): number {
+function leastMoves({ members, partitionCounts }: Input): number {
   const taken = new Set<string>();
   const kept = members.map(({ topicIds, target }) => {
     let count = 0;
@@ -155,7 +158,7 @@ function leastMoves({ members, partitionCounts }: AssignorInput): number {
   return moves;
 }
 
-const validTargets = ({ members, partitionCounts }: AssignorInput): Map<string, Assignment> =>
+const validTargets = ({ members, partitionCounts }: Input): Map<string, Assignment> =>
   new Map(
     members.map(({ memberId, topicIds, target }) => [
       memberId,
@@ -175,14 +178,14 @@ describe('uniform, over random histories of a group', () => {
         const group = { random: new SeededRandom(seed), isHomogeneous };
         let now = randomInput(group);
         for (let round = 0; round < 6; round++) {
-          const given = assignUniformly(now);
+          const given = assignBy(assignUniformly, now);
           expect(ownershipProblems(now, given), `seed ${seed}`).toEqual([]);
           expect(unevenness(now, given), `seed ${seed}`).toBeLessThanOrEqual(1);
           const movedHere = moved(validTargets(now), given);
           if (isHomogeneous) expect(movedHere, `seed ${seed}`).toBe(leastMoves(now));
           const after = { ...now, members: again(now, given) };
           // Once more with nothing changed: the very same assignments, so nothing is written.
-          for (const [memberId, same] of assignUniformly(after)) expect(same).toBe(given.get(memberId));
+          for (const [memberId, same] of assignBy(assignUniformly, after)) expect(same).toBe(given.get(memberId));
           now = changedInput(after, group);
         }
       }
@@ -192,7 +195,52 @@ describe('uniform, over random histories of a group', () => {
     for (let seed = 0; seed < 100; seed++) {
       const one = randomInput({ random: new SeededRandom(seed), isHomogeneous: seed % 2 === 0 });
       const reversed = { ...one, members: [...one.members].reverse() };
-      expect(plain(assignUniformly(reversed))).toEqual(plain(assignUniformly(one)));
+      expect(plain(assignBy(assignUniformly, reversed))).toEqual(plain(assignBy(assignUniformly, one)));
     }
+  });
+});
+
+describe('uniform, of a group that changes little', () => {
+  /** How often the list of topics that all but one member share is gone through, once all have what they shall have. */
+  function timesRead(members: number, another: readonly number[]): number {
+    let times = 0;
+    const shared = [0, 1, 2, 3];
+    const counted = new Proxy(shared, {
+      get: (list, property) => {
+        if (property === Symbol.iterator || property === 'every') times++;
+        return Reflect.get(list, property);
+      },
+    });
+    const topics = shared.map((number) => ({ topicId: idOf(number + 1), partitions: 2 * members }));
+    const group = Array.from({ length: members }, (_, at) => ({
+      memberId: `m${at}`,
+      instanceId: null,
+      topics: at === 0 ? another : counted,
+      target: emptyAssignment,
+    }));
+    const given = assignUniformly({ members: group, topics });
+    times = 0;
+    assignUniformly({
+      members: group.map((one) => ({ ...one, target: given.get(one.memberId) ?? one.target })),
+      topics,
+    });
+    return times;
+  }
+
+  test('the topics of a subscription are gone through as often for many members as for few', () => {
+    for (const another of [[0, 1, 2, 3], [2]]) {
+      expect(timesRead(5, another)).toBeGreaterThan(0);
+      expect(timesRead(200, another)).toBe(timesRead(5, another));
+    }
+  });
+
+  test('who keeps all keeps the very same assignment', () => {
+    const members = Array.from({ length: 20 }, (_, at) => member(`m${at}`, [1, 2]));
+    const before = input({ 1: 50, 2: 50 }, members);
+    const given = assignBy(assignUniformly, before);
+    const joined = { ...before, members: [...again(before, given), member('n', [1, 2])] };
+    const changed = [...assignBy(assignUniformly, joined)].filter(([memberId, now]) => now !== given.get(memberId));
+    // 100 partitions: what the new one has, four or five, it has from as many.
+    expect(changed.length).toBeLessThanOrEqual(6);
   });
 });
