@@ -25,7 +25,7 @@ export interface EncodedMessage {
 }
 
 /** The slab between two encodings; null while one runs, so that none can write over another. */
-let spare: { buffer: Buffer; position: number } | null = null;
+let spare: { buffer: Buffer; view: DataView; position: number } | null = null;
 
 export class ByteWriter {
   #buffer: Buffer;
@@ -35,14 +35,17 @@ export class ByteWriter {
   #position: number;
   readonly #chunks: Buffer[] = [];
   #chunkBytes = 0;
+  /** The list that was written last, and its bytes once it has been written twice. */
+  #list: readonly unknown[] | null = null;
+  #listBytes: Buffer | null = null;
   /** Above 0 within a part whose size goes before it: all of it must lie in one piece. */
   #sizedDepth = 0;
 
   constructor() {
-    const slab = spare ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), position: 0 };
+    const slab = spare ?? newSlab();
     spare = null;
     this.#buffer = slab.buffer;
-    this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
+    this.#view = slab.view;
     this.#start = slab.position;
     this.#position = slab.position;
   }
@@ -161,6 +164,26 @@ export class ByteWriter {
     this.#chunkBytes += value.length;
   }
 
+  /**
+   * A list that may come again and again, such as the topic names that a thousand members of one group share: what `write`
+   * makes of it is made twice at most, and sent as it is after that.
+   */
+  list(items: readonly unknown[], write: (writer: ByteWriter) => void): void {
+    if (items !== this.#list) {
+      this.#list = items;
+      this.#listBytes = null;
+      write(this);
+      return;
+    }
+    if (this.#listBytes === null) {
+      const writer = new ByteWriter();
+      write(writer);
+      const { chunks, length } = writer.finish();
+      this.#listBytes = Buffer.concat(chunks, length);
+    }
+    this.bytes(this.#listBytes);
+  }
+
   #seal(): void {
     if (this.#position === this.#start) return;
     this.#chunks.push(this.#buffer.subarray(this.#start, this.#position));
@@ -191,9 +214,14 @@ export class ByteWriter {
   finish(): EncodedMessage {
     this.#seal();
     if (this.#buffer.length - this.#position >= slabRestBytes)
-      spare = { buffer: this.#buffer, position: this.#position };
+      spare = { buffer: this.#buffer, view: this.#view, position: this.#position };
     return { chunks: this.#chunks, length: this.#chunkBytes };
   }
+}
+
+function newSlab(): NonNullable<typeof spare> {
+  const buffer = Buffer.allocUnsafeSlow(slabBytes);
+  return { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.length), position: 0 };
 }
 
 function isAscii(value: string): boolean {

@@ -137,12 +137,18 @@ function withDefault(codec: Codec, described: unknown): Codec {
   return { ...codec, defaultValue: value, isDefault };
 }
 
+/** So many texts are worth remembering that they were just written. */
+const longList = 16;
+
 function compileArray(element: Element, version: Version, isNullable: boolean): Codec {
   const item =
     typeof element === 'string'
       ? primitiveCodec(element, version.isFlexible, false)
       : notNull(compileStruct(element, version));
   const minBytesEach = Math.max(1, item.minBytes);
+  const writeAll = (writer: ByteWriter, items: readonly unknown[]): void => {
+    for (const given of items) item.write(writer, given);
+  };
   const { isFlexible } = version;
   return {
     minBytes: isFlexible ? 1 : 4,
@@ -159,7 +165,9 @@ function compileArray(element: Element, version: Version, isNullable: boolean): 
       if (value === null && !isNullable) throw nullHere();
       const items = value as readonly unknown[] | null;
       writeCount(writer, isFlexible, items === null ? -1 : items.length);
-      if (items !== null) for (const given of items) item.write(writer, given);
+      if (items === null) return;
+      if (element === 'string' && items.length >= longList) writer.list(items, (into) => writeAll(into, items));
+      else writeAll(writer, items);
     },
     isDefault: (value) => value !== null && (value as readonly unknown[]).length === 0,
   };

@@ -82,10 +82,11 @@ export function encodeRecordValue<Value extends Fields>(
   });
 }
 
-/** Records are small and go into a batch: one buffer of their own serves better than pieces of a shared slab. */
+/** Mostly one piece of a slab that others share: it is copied into a batch soon, and not kept. */
 function joined(write: (writer: ByteWriter) => void): Buffer {
   const writer = new ByteWriter();
   write(writer);
   const { chunks, length }: EncodedMessage = writer.finish();
-  return Buffer.concat(chunks, length);
+  const [first, ...others] = chunks;
+  return first !== undefined && others.length === 0 ? first : Buffer.concat(chunks, length);
 }

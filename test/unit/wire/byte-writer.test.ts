@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'vitest';
+import { describe, test } from 'vitest';
 import { ByteReader } from '../../../src/wire/byte-reader.ts';
 import { ByteWriter, inlineBytes } from '../../../src/wire/byte-writer.ts';
 import { EncodeError } from '../../../src/wire/wire-error.ts';
@@ -174,5 +174,37 @@ test('messages encoded one after the other keep their bytes', () => {
     const reader = new ByteReader(Buffer.concat(chunks));
     assert.equal(reader.int32(), i);
     assert.equal(reader.string(reader.compactLength()), `message ${i}`);
+  });
+});
+
+describe('a list that comes again', () => {
+  const texts = Array.from({ length: 2000 }, (_, at) => `text-${at}`);
+
+  /** What is written of `lists`, and how often one of them was gone through. */
+  function writing(...lists: readonly (readonly string[])[]): { chunks: Buffer[]; times: number } {
+    const writer = new ByteWriter();
+    let times = 0;
+    for (const list of lists)
+      writer.list(list, (into) => {
+        times++;
+        for (const text of list) into.string(text, true);
+      });
+    return { chunks: writer.finish().chunks, times };
+  }
+
+  test('is made twice at most, and kept once', () => {
+    const once = Buffer.concat(writing(texts).chunks);
+    const { chunks, times } = writing(...Array.from({ length: 50 }, () => texts));
+    assert.equal(times, 2);
+    assert.ok(Buffer.concat(chunks).equals(Buffer.concat(Array.from({ length: 50 }, () => once))));
+    assert.equal(new Set(chunks.map(({ buffer }) => buffer)).size, 2);
+  });
+
+  test('is made anew after another', () => {
+    const others = ['a', 'b'];
+    const { chunks, times } = writing(texts, others, others, others, texts);
+    assert.equal(times, 4);
+    const expected = [texts, others, others, others, texts].map((list) => Buffer.concat(writing(list).chunks));
+    assert.ok(Buffer.concat(chunks).equals(Buffer.concat(expected)));
   });
 });
