@@ -7,7 +7,7 @@ import { isRefused } from '../../coordinator/group-requests.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Item } from '../../wire/field.ts';
 import { type OffsetFetchRequest, offsetFetchApi } from '../../wire/messages/09-offset-fetch.ts';
-import { askInSlices } from '../ask-in-slices.ts';
+import { askGroups } from '../ask-groups.ts';
 import { isFault, topicOf, zeroUuid } from '../cluster-view.ts';
 import { errorCodeOf, offsetFetchErrorCode } from '../kafka-errors.ts';
 import { type BrokerServices, closeConnection, type RequestContext, serve } from '../services.ts';
@@ -36,6 +36,12 @@ interface TopicAnswer {
   readonly name: string;
   readonly topicId: string;
   readonly partitions: readonly Position[];
+}
+
+interface GroupAnswer {
+  readonly groupId: string;
+  readonly topics: readonly TopicAnswer[];
+  readonly errorCode: number;
 }
 
 async function fetchGroup(
@@ -101,12 +107,23 @@ const metadataLimit = 64 * 1024 * 1024;
 const metadataLength = (topics: readonly TopicAnswer[]): number =>
   topics.reduce((sum, { partitions }) => partitions.reduce((inner, { metadata }) => inner + metadata.length, sum), 0);
 
+const refused = ({ groupId }: Group, fault: Fault): GroupAnswer => ({ groupId, topics: [], errorCode: codeOf(fault) });
+
 export const offsetFetch = serve(offsetFetchApi, async (services, request, context) => {
   const { requireStable } = request;
   if (context.version >= 8) {
-    const groups = await askInSlices(services.timers, request.groups, async (group) => {
+    const seen = new Set<string>();
+    const ask = async (group: Group): Promise<GroupAnswer> => {
+      // A small request must not become an answer of many times a large group.
+      if (seen.has(group.groupId))
+        return refused(group, { code: 'INVALID_REQUEST', reason: 'the group is named twice' });
+      seen.add(group.groupId);
       const { fault, topics } = await fetchGroup(services, group, requireStable, context);
-      return { groupId: group.groupId, topics, errorCode: fault === null ? 0 : codeOf(fault) };
+      return fault === null ? { groupId: group.groupId, topics, errorCode: 0 } : refused(group, fault);
+    };
+    const groups = await askGroups(services.timers, request.groups, ask, {
+      rowsOf: ({ topics }) => topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+      comeAgain: (group) => refused(group, { code: 'COORDINATOR_LOAD_IN_PROGRESS' }),
     });
     const length = groups.reduce((sum, { topics }) => sum + metadataLength(topics), 0);
     return length > metadataLimit ? closeConnection : { groups };
@@ -120,9 +137,9 @@ export const offsetFetch = serve(offsetFetchApi, async (services, request, conte
   const { fault, topics } = await fetchGroup(services, group, requireStable, context);
   if (fault === null) return metadataLength(topics) > metadataLimit ? closeConnection : { topics, errorCode: 0 };
   // Version 1 has no place for an error but the partitions.
-  const refused = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
+  const told = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
     name,
     partitions: partitionIndexes.map((index) => nothing(index, fault)),
   }));
-  return { topics: context.version >= 2 ? [] : refused, errorCode: codeOf(fault) };
+  return { topics: context.version >= 2 ? [] : told, errorCode: codeOf(fault) };
 });

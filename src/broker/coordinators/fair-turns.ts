@@ -15,7 +15,9 @@ interface Turn {
 export class FairTurns {
   readonly #budgetMs: number;
   readonly #modules: { readonly clock: Clock; readonly timers: Timers };
+  /** From `#next` on: to take the first of a long array moves all others, so that is done now and then. */
   readonly #line: (() => void)[] = [];
+  #next = 0;
   #isMoving = false;
   /** Begins with the first who asks. */
   #turn: Turn | null = null;
@@ -35,17 +37,24 @@ export class FairTurns {
 
   async #move(): Promise<void> {
     this.#isMoving = true;
-    while (this.#line.length > 0) {
+    while (this.#next < this.#line.length) {
       const { startMs, ended } = this.#thisTurn();
       if (this.#modules.clock.monotonicMs() - startMs >= this.#budgetMs) {
         await ended;
         continue;
       }
-      this.#line.shift()?.();
+      this.#letNextGo();
       // Who was let through begins before the time is looked at again.
       await null;
     }
     this.#isMoving = false;
+  }
+
+  #letNextGo(): void {
+    this.#line[this.#next++]?.();
+    if (this.#next * 2 < this.#line.length) return;
+    this.#line.splice(0, this.#next);
+    this.#next = 0;
   }
 
   #thisTurn(): Turn {

@@ -26,3 +26,21 @@ for (const [code, expected] of cases)
     const eighth = await under.ask(offsetFetch, offsetFetchApi, 8, { groups: [{ groupId: 'group', topics }] });
     assert.equal(eighth.groups[0]?.errorCode, expected);
   });
+
+test('a group that is named twice is told once, and what does not fit into one answer is to be asked for again', async () => {
+  const under = new ServicesUnderTest(await ManagerUnderTest.start([{}]));
+  const partitions = Array.from({ length: 60_000 }, (_, partition) => ({
+    ...{ partition, offset: 7, leaderEpoch: 0, metadata: '', fault: null },
+  }));
+  Object.assign(under.services, { groups: { ask: async () => ({ topics: [{ topic: 'orders', partitions }] }) } });
+  const groups = ['a', 'a', 'b'].map((groupId) => ({ groupId, topics: null }));
+  const answer = await under.ask(offsetFetch, offsetFetchApi, 8, { groups });
+  assert.deepEqual(
+    answer.groups.map(({ groupId, errorCode, topics }) => [groupId, errorCode, topics[0]?.partitions.length]),
+    [
+      ['a', 0, 60_000],
+      ['a', 42, undefined],
+      ['b', 14, undefined],
+    ],
+  );
+});
