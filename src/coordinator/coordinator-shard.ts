@@ -45,6 +45,8 @@ export interface CoordinatorShard<Request, Record, Answer> {
   onStalled(byMs: number): void;
   /** Sessions that ended, rebalances that took their time, offsets that expired. */
   onTick(now: Now): readonly Step<Record, Answer>[];
+  /** It serves no more, and is forgotten: what it holds of what others share is given back. */
+  close(): void;
   /** Topics that came, went or grew. */
   onTopicsChanged(change: TopicsChange, now: Now): readonly Step<Record, Answer>[];
 }

@@ -1,6 +1,7 @@
 /** What groups are given of the world: metadata, chance, deadlines, and the one thing they must read inside bytes. */
 import type { ClusterImage } from '../model/cluster-image.ts';
 import type { DeadlineQueue } from './deadline-queue.ts';
+import type { ShardMemory } from './group-memory.ts';
 import type { GroupOptions } from './group-options.ts';
 
 export interface GroupModules {
@@ -12,6 +13,10 @@ export interface GroupModules {
   readonly consumerProtocol: ConsumerProtocol;
   /** On the monotonic clock, shared by all groups of a shard; keys as `deadlineKey` makes them. */
   readonly deadlines: DeadlineQueue;
+  /** Of what no log holds; the broker's, by way of its shard. */
+  readonly memory: ShardMemory;
+  /** What the log takes at once (`max.message.bytes`): larger records can never be written. */
+  maxBatchBytes(): number;
 }
 
 /** A member's subscription, as consumers of a classic group tell it their leader (KIP-429, 792, 881). */

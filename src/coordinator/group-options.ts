@@ -25,6 +25,8 @@ export interface GroupOptions {
   readonly consumerMigrationPolicy: 'disabled' | 'downgrade' | 'upgrade' | 'bidirectional';
   /** `group.consumer.regex.refresh.interval.ms` */
   readonly consumerRegexRefreshIntervalMs: number;
+  /** How much all groups of a broker may keep that no log holds (`group-memory.ts`); Kafka has no key for it, and no limit. */
+  readonly unwrittenMaxBytes: number;
 }
 
 /** Kafka's defaults (`GroupCoordinatorConfig.java`). */
@@ -42,4 +44,5 @@ export const defaultGroupOptions: GroupOptions = {
   consumerAssignors: ['uniform', 'range'],
   consumerMigrationPolicy: 'bidirectional',
   consumerRegexRefreshIntervalMs: 600_000,
+  unwrittenMaxBytes: 256 * 1024 * 1024,
 };

@@ -23,6 +23,7 @@ export interface ClassicMemberValue {
   readonly instanceId: string | null;
   readonly clientId: string;
   readonly clientHost: string;
+  /** -1 in version 0 of the record, which has none: the session timeout stands in (`loadedMember`). */
   readonly rebalanceTimeoutMs: number;
   readonly sessionTimeoutMs: number;
   /** The member's metadata for the protocol that was chosen. */

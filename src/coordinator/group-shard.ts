@@ -75,6 +75,10 @@ export class GroupShard implements GroupCoordinatorShard {
     this.#modules.deadlines.postpone(byMs);
   }
 
+  close(): void {
+    this.#modules.memory.close();
+  }
+
   onTick(now: Now): readonly GroupStep[] {
     const late = this.#groups.onEvent(now);
     const steps = late === null ? [] : [late];
@@ -135,6 +139,8 @@ export class GroupShard implements GroupCoordinatorShard {
     const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#modules.options;
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
       return refused(groupId, requestId, { code: 'INVALID_SESSION_TIMEOUT' });
+    const fault = tooLargeFault(request, this.#modules.maxBatchBytes());
+    if (fault !== null) return refused(groupId, requestId, fault);
     const group = this.#groups.get(groupId);
     if (group?.type === 'consumer' && !group.isEmpty()) return group.joinClassic(request, requestId, now);
     if (group?.type === 'classic') return group.join(request, requestId, now);
@@ -323,6 +329,13 @@ const unknownMember = (groupId: string): Fault => ({
   code: 'UNKNOWN_MEMBER_ID',
   reason: `there is no group ${groupId}`,
 });
+/** What no record can hold is not looked at. */
+function tooLargeFault({ memberId, instanceId, protocols }: JoinGroupRequest, maxBytes: number): Fault | null {
+  let bytes = memberId.length + (instanceId?.length ?? 0);
+  for (const { name, metadata } of protocols) bytes += name.length + metadata.length;
+  if (bytes <= maxBytes) return null;
+  return { code: 'INVALID_REQUEST', reason: `what a member says may have ${maxBytes} bytes in all, as a record has` };
+}
 const groupNotFound = (groupId: string): Fault => ({
   code: 'GROUP_ID_NOT_FOUND',
   reason: `there is no group ${groupId}`,

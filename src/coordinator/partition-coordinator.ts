@@ -217,6 +217,7 @@ export class PartitionCoordinator<Request, Record, Answer> {
 
   /** any -> idle */
   #resign(): void {
+    if (this.#phase.kind !== 'idle') this.#phase.shard.close();
     this.#phase = { kind: 'idle' };
     this.#uncommitted.clear();
     this.#appendedEndOffset = offsetZero;

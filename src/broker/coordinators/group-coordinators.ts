@@ -8,6 +8,7 @@
 
 import type { Now } from '../../coordinator/coordinator-shard.ts';
 import { DeadlineQueue } from '../../coordinator/deadline-queue.ts';
+import { GroupMemory, ShardMemory } from '../../coordinator/group-memory.ts';
 import type { GroupOptions } from '../../coordinator/group-options.ts';
 import type { GroupRecord } from '../../coordinator/group-records.ts';
 import type {
@@ -65,6 +66,8 @@ type OnDisconnect = (callback: () => void) => () => void;
 const servingHoldMs = 1000;
 /** How often sessions and rebalances are looked at. */
 const tickMs = 50;
+/** How often it is told that there is no room for who joins. */
+const memoryWarningMs = 60_000;
 /** A tick that comes so much too late (§2.3). */
 const stallMs = 500;
 /** Of one turn of the event loop, with what else it did (I42); the step that goes beyond it ends. */
@@ -82,6 +85,9 @@ export class GroupCoordinators {
   readonly #ticking: Timer;
   readonly #turns: FairTurns;
   #lastTickMs: number;
+  /** Of all groups here, as far as it is in no log. */
+  readonly #memory: GroupMemory;
+  #memoryWarnedMs: number | null = null;
   /** Of who serves what: requests wait for a partition to be served here. */
   readonly #changes: MetadataWatch;
   #isClosed = false;
@@ -90,6 +96,7 @@ export class GroupCoordinators {
     this.#options = options;
     this.#modules = modules;
     for (const { id, record } of modules.image().topics.values()) this.#topics.set(id, record);
+    this.#memory = new GroupMemory(options.groups.unwrittenMaxBytes, () => this.#warnOfMemory());
     this.#changes = new MetadataWatch(modules);
     this.#turns = new FairTurns({ budgetMs: turnBudgetMs }, modules);
     this.#lastTickMs = modules.clock.monotonicMs();
@@ -136,11 +143,24 @@ export class GroupCoordinators {
             newUuid: () => uuidFrom(random.bytes(16)),
             consumerProtocol: consumerProtocolBytes,
             deadlines: new DeadlineQueue(),
+            memory: new ShardMemory(this.#memory),
+            maxBatchBytes: () => replica.log.config.maxMessageBytes,
           }),
         encode: encodeGroupRecord,
         decode: decodeGroupRecord,
         onServingChanged: () => this.#changes.notify(),
       },
+    );
+  }
+
+  #warnOfMemory(): void {
+    const nowMs = this.#modules.clock.monotonicMs();
+    if (this.#memoryWarnedMs !== null && nowMs - this.#memoryWarnedMs < memoryWarningMs) return;
+    this.#memoryWarnedMs = nowMs;
+    const facts = { usedBytes: this.#memory.usedBytes, limitBytes: this.#options.groups.unwrittenMaxBytes };
+    this.#modules.logger.warn(
+      facts,
+      'members that join groups are sent away: too much is kept of groups that is not written',
     );
   }
 

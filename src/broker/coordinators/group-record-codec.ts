@@ -258,8 +258,7 @@ function decodeClassicGroup(bytes: Buffer): ClassicGroupValue {
       instanceId: member.groupInstanceId,
       clientId: member.clientId,
       clientHost: member.clientHost,
-      // Version 0 has none (GroupMetadataManager: the session timeout stands in).
-      rebalanceTimeoutMs: member.rebalanceTimeout === -1 ? member.sessionTimeout : member.rebalanceTimeout,
+      rebalanceTimeoutMs: member.rebalanceTimeout,
       sessionTimeoutMs: member.sessionTimeout,
       // Copies: a view would keep the whole block that was read of the log.
       subscription: Buffer.from(member.subscription),

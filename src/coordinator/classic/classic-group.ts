@@ -37,6 +37,7 @@ import {
   metadataOf,
   newMember,
   noBytes,
+  sizeOf,
   toValue,
 } from './classic-member.ts';
 import { ClassicMembers } from './classic-members.ts';
@@ -75,6 +76,11 @@ const consumerProtocolType = 'consumer';
 const newMemberJoinTimeoutMs = 5 * 60_000;
 /** A member id begins with so much of the name its client has, in UTF-16 units. */
 const memberIdPrefixLength = 255;
+/** Of a group besides its members, and of an id that was given out: objects, entries of maps, deadlines. */
+const groupBytes = 2000;
+const pendingBytes = 600 + 2 * (memberIdPrefixLength + 37);
+/** The key of each deadline has the group's id in it, and a queue of them keys that are over. */
+const idBytes = (groupId: string): number => 4 * groupId.length;
 /** When an empty group is written again that the log refused. */
 const emptyRetryMs = 1000;
 
@@ -100,6 +106,8 @@ export class ClassicGroup implements Group {
   #written: ClassicGroupValue | null = null;
   /** Takes the place of its predecessor when the record that says so is replayed. */
   #successor: ClassicMember | null = null;
+  /** What it has taken of the shard's memory. */
+  #takenBytes = 0;
   readonly #draft: StepDraft;
 
   constructor(groupId: string, modules: GroupModules) {
@@ -148,18 +156,20 @@ export class ClassicGroup implements Group {
 
   join(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
     const { memberId } = request;
+    const sizeFault = this.#sizeFault(request);
     if (!this.#hasRoomFor(memberId)) {
       const reason = `the group has ${this.#modules.options.maxSize} members, as many as group.max.size allows`;
       this.#draft.answer(requestId, { fault: { code: 'GROUP_MAX_SIZE_REACHED', reason } });
       this.#removeMember(memberId);
       this.#maybeCompleteJoin(now);
     } else if (!this.#suits(request)) this.#draft.answer(requestId, { fault: inconsistentProtocol });
+    else if (sizeFault !== null) this.#draft.answer(requestId, { fault: sizeFault });
     else if (memberId === '') this.#joinWithoutId(request, requestId, now);
     // Only dynamic members are given an id first: with an instance id it could take a place that another one holds.
     else if (request.instanceId === null && this.#pendingMembers.has(memberId))
       this.#addMember(memberId, request, requestId, now);
     else this.#rejoin(request, requestId, now);
-    return this.#draft.take();
+    return this.#take();
   }
 
   sync(request: SyncGroupRequest, requestId: number, now: Now): GroupStep {
@@ -179,7 +189,7 @@ export class ClassicGroup implements Group {
         if (member.memberId === this.#leader) this.#assign(request.assignments, now);
       }
     }
-    return this.#draft.take();
+    return this.#take();
   }
 
   heartbeat(request: HeartbeatRequest, requestId: number, now: Now): GroupStep {
@@ -190,7 +200,7 @@ export class ClassicGroup implements Group {
     const isJoining = this.#state.kind === 'preparingRebalance';
     const answered = fault ?? (isJoining ? rebalanceInProgress : null);
     this.#draft.answer(requestId, answered === null ? {} : { fault: answered });
-    return this.#draft.take();
+    return this.#take();
   }
 
   leave(request: LeaveGroupRequest, requestId: number, now: Now): GroupStep {
@@ -201,7 +211,7 @@ export class ClassicGroup implements Group {
     this.#draft.answer(requestId, { members });
     if (this.#members.size < sizeBefore) this.#onMembersGone(now);
     else this.#maybeCompleteJoin(now);
-    return this.#draft.take();
+    return this.#take();
   }
 
   checkOffsetCommit(request: OffsetCommitRequest, now: Now): Fault | null {
@@ -280,6 +290,7 @@ export class ClassicGroup implements Group {
       const known = successor?.memberId === member.memberId ? successor : this.#members.remove(member.memberId);
       this.#members.add(known === null ? member : { ...known, ...member, protocols: protocolsOf(known, member) });
     }
+    this.#countMemory();
     // Records before version 2 do not tell since when.
     const sinceMs = value.currentStateTimestampMs === -1 ? null : value.currentStateTimestampMs;
     if (value.members.length === 0) this.#becomeEmpty(sinceMs);
@@ -299,14 +310,14 @@ export class ClassicGroup implements Group {
   /** A group of the other protocol has become this one: its members have yet to be told (KIP-848, downgrade). */
   onDowngraded(now: Now): GroupStep {
     this.onLoaded(now);
-    return this.#draft.take();
+    return this.#take();
   }
 
   onDeadline({ purpose, memberId }: DeadlineName, now: Now): GroupStep | null {
     if (purpose === 'session') this.#onSessionEnded(memberId, now);
     else if (purpose === 'join') this.#onJoinTimeUp(now);
     else if (purpose === 'sync') this.#onSyncTimeUp(now);
-    return this.#draft.take();
+    return this.#take();
   }
 
   /** Everybody who waits is told to come again: a group of the other protocol takes its place, if that can be written. */
@@ -316,7 +327,7 @@ export class ClassicGroup implements Group {
       this.#refuse(member, rebalanceInProgress);
       this.#armSession(member, now);
     }
-    return this.#draft.take();
+    return this.#take();
   }
 
   close(): void {
@@ -324,21 +335,80 @@ export class ClassicGroup implements Group {
     for (const memberId of this.#pendingMembers) this.#draft.cancelDeadline('session', memberId);
     this.#draft.cancelDeadline('join');
     this.#draft.cancelDeadline('sync');
+    this.#takeMemory(0);
+  }
+
+  // -- what it may keep
+
+  /**
+   * Why there is no place for what would be kept of whoever asks. Nothing is changed: a member that is there already goes
+   * on as it is. Metadata counts towards the group's record by the protocol in which a member has least to say, since it
+   * may be the one that is chosen.
+   */
+  #sizeFault(request: JoinGroupRequest): Fault | null {
+    const isIdAskedFor = this.#isIdAskedFor(request);
+    const { recordBytes } = this.#members;
+    const memberId = request.memberId === '' ? this.#members.holderOf(request.instanceId ?? '') : request.memberId;
+    const known = memberId === undefined ? undefined : this.#members.get(memberId);
+    const before = known === undefined ? null : sizeOf(known);
+    const after = sizeOf(request);
+    const moreInRecord = isIdAskedFor ? 0 : after.recordBytes - (before?.recordBytes ?? 0);
+    const maxBytes = this.#modules.maxBatchBytes();
+    if (moreInRecord > 0 && recordBytes + moreInRecord > maxBytes) {
+      const reason = `its members say more than the ${maxBytes} bytes that a record of the group may have`;
+      return { code: 'GROUP_MAX_SIZE_REACHED', reason };
+    }
+    const ofGroup = this.isNothing ? groupBytes + idBytes(this.groupId) : 0;
+    const ofMember = isIdAskedFor ? pendingBytes : after.bytes - (before?.bytes ?? 0);
+    const ofId = known === undefined ? idBytes(this.groupId) : 0;
+    const bytes = ofGroup + ofMember + ofId;
+    if (bytes <= 0 || this.#modules.memory.hasRoom(bytes, this.#written !== null)) return null;
+    return { code: 'COORDINATOR_NOT_AVAILABLE' };
+  }
+
+  /** What it keeps that is in no record. */
+  #countMemory(): void {
+    const ids = this.#members.size + this.#pendingMembers.size;
+    let bytes = this.#members.unwrittenBytes + this.#pendingMembers.size * pendingBytes;
+    if (this.#written === null && ids > 0) bytes += groupBytes + (1 + ids) * idBytes(this.groupId);
+    this.#takeMemory(bytes);
+  }
+
+  #takeMemory(bytes: number): void {
+    this.#modules.memory.take(bytes - this.#takenBytes);
+    this.#takenBytes = bytes;
+  }
+
+  /** The step, with what it leaves in memory. */
+  #take(): GroupStep {
+    this.#countMemory();
+    return this.#draft.take();
   }
 
   // -- joining
 
   #hasRoomFor(memberId: string): boolean {
     const { maxSize } = this.#modules.options;
+    // Whoever was given an id has a place with it.
+    const pending = this.#pendingMembers.size - (this.#pendingMembers.has(memberId) ? 1 : 0);
     switch (this.#state.kind) {
       case 'empty':
-        return true;
+        return pending < maxSize;
       // The size may be above the limit (the limit was lowered): then whoever comes last has no place.
-      case 'preparingRebalance':
-        return this.#members.get(memberId)?.waiting?.for === 'join' || this.#members.waitingToJoin < maxSize;
+      case 'preparingRebalance': {
+        const { waitingToJoin } = this.#members;
+        if (this.#members.has(memberId))
+          return this.#members.get(memberId)?.waiting?.for === 'join' || waitingToJoin < maxSize;
+        return waitingToJoin + pending < maxSize;
+      }
       default:
-        return this.#members.has(memberId) || this.#members.size < maxSize;
+        return this.#members.has(memberId) || this.#members.size + pending < maxSize;
     }
+  }
+
+  /** Only dynamic members are given an id first: with an instance id one could take a place that another one holds. */
+  #isIdAskedFor({ memberId, instanceId, knowsMemberIdRequired }: JoinGroupRequest): boolean {
+    return memberId === '' && instanceId === null && knowsMemberIdRequired;
   }
 
   #suits({ protocolType, protocols }: JoinGroupRequest): boolean {
@@ -351,7 +421,7 @@ export class ClassicGroup implements Group {
     const memberId = `${memberIdPrefix(instanceId ?? request.clientId)}-${this.#modules.newUuid()}`;
     const holder = instanceId === null ? undefined : this.#members.holderOf(instanceId);
     if (holder !== undefined) this.#succeed(this.#memberOf(holder), memberId, request, requestId, now);
-    else if (instanceId !== null || !request.knowsMemberIdRequired) this.#addMember(memberId, request, requestId, now);
+    else if (!this.#isIdAskedFor(request)) this.#addMember(memberId, request, requestId, now);
     else {
       this.#pendingMembers.add(memberId);
       this.#draft.setDeadline('session', now.monotonicMs + request.sessionTimeoutMs, memberId);

@@ -26,6 +26,8 @@ export interface ClassicMember {
   isNew: boolean;
   /** It did not come when the others joined last, as static members need not: it may go on with what it had before that. */
   isAbsent: boolean;
+  /** So much of it is in the group's record (`sizeOf`); 0 before it is written. */
+  readonly writtenBytes: number;
   /** Set through `ClassicMembers.setWaiting` alone, which counts. */
   waiting: Waiting | null;
 }
@@ -45,24 +47,26 @@ export function newMember(memberId: string, request: JoinGroupRequest): ClassicM
     assignment: noBytes,
     isNew: true,
     isAbsent: false,
+    writtenBytes: 0,
     waiting: null,
   };
 }
 
 export function loadedMember(value: ClassicMemberValue, protocol: string | null): ClassicMember {
   const { memberId, instanceId, clientId, clientHost, sessionTimeoutMs, subscription, assignment } = value;
+  const protocols = protocol === null ? [] : [{ name: protocol, metadata: subscription }];
   return {
     memberId,
     instanceId,
     clientId,
     clientHost,
-    // Version 0 of the record has none.
     rebalanceTimeoutMs: value.rebalanceTimeoutMs === -1 ? sessionTimeoutMs : value.rebalanceTimeoutMs,
     sessionTimeoutMs,
-    protocols: protocol === null ? [] : [{ name: protocol, metadata: subscription }],
+    protocols,
     assignment,
     isNew: false,
     isAbsent: false,
+    writtenBytes: sizeOf({ memberId, instanceId, clientId, clientHost, protocols }).bytes,
     waiting: null,
   };
 }
@@ -92,3 +96,31 @@ export const hasSameProtocols = (member: ClassicMember, protocols: MemberProtoco
     const other = protocols[at];
     return other !== undefined && other.name === name && other.metadata.equals(metadata);
   });
+
+export type Described = Pick<ClassicMember, 'memberId' | 'instanceId' | 'clientId' | 'clientHost' | 'protocols'>;
+
+/** How large a member is: what is kept of it, and what at least its part of the group's record takes, both in bytes. */
+export interface MemberSize {
+  readonly bytes: number;
+  readonly recordBytes: number;
+}
+
+/** Of a member besides texts and metadata: objects, entries of maps, deadlines. */
+const memberBytes = 600;
+const protocolBytes = 100;
+
+/** Neither is exact: texts are counted by their characters, and of what is kept double. */
+export function sizeOf({ memberId, instanceId, clientId, clientHost, protocols }: Described): MemberSize {
+  const characters = memberId.length + (instanceId?.length ?? 0) + clientId.length + clientHost.length;
+  let bytes = memberBytes + 2 * characters;
+  let least: number | null = null;
+  for (const { name, metadata } of protocols) {
+    bytes += protocolBytes + 2 * name.length + metadata.length;
+    if (least === null || metadata.length < least) least = metadata.length;
+  }
+  return { bytes, recordBytes: characters + (least ?? 0) };
+}
+
+/** What is kept of it that is in no record. */
+export const unwrittenBytes = (member: ClassicMember, { bytes }: MemberSize): number =>
+  Math.max(0, bytes - member.writtenBytes);

@@ -1,7 +1,7 @@
 /** Who is in a classic group, and what follows from that alone: who waits, what all support, who holds an instance id. */
 import { assert } from '../../model/assert.ts';
 import type { Fault } from '../../model/fault.ts';
-import type { ClassicMember, MemberProtocols, Waiting } from './classic-member.ts';
+import { type ClassicMember, type MemberProtocols, sizeOf, unwrittenBytes, type Waiting } from './classic-member.ts';
 import { namesOf, selectProtocol } from './protocol-votes.ts';
 
 export class ClassicMembers {
@@ -9,7 +9,11 @@ export class ClassicMembers {
   readonly #members = new Map<string, ClassicMember>();
   readonly #memberIdByInstanceId = new Map<string, string>();
   readonly #supporters = new Map<string, number>();
+  /** Of members whose protocols are known. */
+  #voters = 0;
   #waitingToJoin = 0;
+  #unwrittenBytes = 0;
+  #recordBytes = 0;
   /** Another one with each change of who is there, or of what one of them supports. */
   #version = 0;
 
@@ -21,6 +25,14 @@ export class ClassicMembers {
   }
   get waitingToJoin(): number {
     return this.#waitingToJoin;
+  }
+  /** What is kept of them that is in no record. */
+  get unwrittenBytes(): number {
+    return this.#unwrittenBytes;
+  }
+  /** What they take in a record of the group, at least. */
+  get recordBytes(): number {
+    return this.#recordBytes;
   }
 
   has(memberId: string): boolean {
@@ -79,9 +91,9 @@ export class ClassicMembers {
     this.#countProtocols(member, 1);
   }
 
-  /** Whether every member could use one of `protocols`; so it is where there are none. */
+  /** Whether every member could use one of `protocols`, as far as it is known what they support. */
   supportAny(protocols: MemberProtocols): boolean {
-    return protocols.some(({ name }) => (this.#supporters.get(name) ?? 0) === this.#members.size);
+    return protocols.some(({ name }) => (this.#supporters.get(name) ?? 0) === this.#voters);
   }
 
   /** Of members that are there, with one of them in the place of another where that is asked. */
@@ -108,6 +120,10 @@ export class ClassicMembers {
 
   #countProtocols(member: ClassicMember, by: 1 | -1): void {
     this.#version++;
+    const size = sizeOf(member);
+    this.#unwrittenBytes += by * unwrittenBytes(member, size);
+    this.#recordBytes += by * size.recordBytes;
+    if (member.protocols.length > 0) this.#voters += by;
     for (const name of namesOf(member.protocols)) {
       const supporters = (this.#supporters.get(name) ?? 0) + by;
       if (supporters === 0) this.#supporters.delete(name);

@@ -1,12 +1,15 @@
 /**
  * Which protocol does a generation use? One that every member supports; each member votes for the first of its own that
  * is among those, and the most votes win; the first voted for, where votes are equal (`ClassicGroup.java`, selectProtocol).
+ *
+ * What a member supports may be unknown, where it was loaded from a record that names no protocol: nobody waits for it.
  */
 import { assert } from '../../model/assert.ts';
 import type { MemberProtocols } from './classic-member.ts';
 
-/** `members` are the protocols of each member, not none. */
-export function selectProtocol(members: readonly MemberProtocols[]): string {
+/** `all` are the protocols of each member, at least one of which is known. */
+export function selectProtocol(all: readonly MemberProtocols[]): string {
+  const members = all.filter((protocols) => protocols.length > 0);
   const supporters = new Map<string, number>();
   for (const protocols of members)
     for (const name of namesOf(protocols)) supporters.set(name, (supporters.get(name) ?? 0) + 1);

@@ -78,12 +78,13 @@ export class ClassicService {
 
     const { classicMemberMetadata: coming } = value;
     if (replaces !== null && mayDowngrade(core.state, [replaces], coming, core.modules.options)) {
-      const { consumerProtocol } = core.modules;
       const { assigned, pendingRevocation } = changed.after;
       const successor = { memberId, value, assigned: union(assigned, pendingRevocation) };
-      const { records, group } = downgradeRecords(core.context(now), [replaces], successor, consumerProtocol);
-      const { generation, protocol: chosen } = group;
-      return core.answered(requestId, records, { ...answer, generation, protocol: chosen });
+      const downgraded = downgradeRecords(core.context(now), [replaces], successor, core.modules);
+      if (downgraded !== null) {
+        const { generation, protocol: chosen } = downgraded.group;
+        return core.answered(requestId, downgraded.records, { ...answer, generation, protocol: chosen });
+      }
     }
     core.cancelDeadline(purposes.classicJoin, memberId);
     core.cancelDeadline(purposes.rebalance, memberId);

@@ -65,7 +65,9 @@ export class ConsumerGroup implements Group {
 
   heartbeat(request: ConsumerGroupHeartbeatRequest, requestId: number, now: Now): GroupStep {
     const core = this.#core;
-    const fault = heartbeatFault(request, core.modules.options.consumerAssignors);
+    const { modules } = core;
+    const limits = { assignors: modules.options.consumerAssignors, maxBytes: modules.maxBatchBytes() };
+    const fault = heartbeatFault(request, limits);
     if (fault !== null) return core.refused(requestId, fault);
     if (request.memberEpoch !== joinEpoch && this.isNothing)
       return core.refused(requestId, { code: 'GROUP_ID_NOT_FOUND', reason: `there is no group ${this.groupId}` });

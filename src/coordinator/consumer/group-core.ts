@@ -125,8 +125,9 @@ export class GroupCore {
   /** Members go. Where only members of the classic protocol are left the group becomes one of that. */
   remove(memberIds: readonly string[], now: Now): GroupRecord[] {
     const context = this.context(now);
-    if (!mayDowngrade(this.state, memberIds, null, this.modules.options)) return removeMembers(context, memberIds);
-    return downgradeRecords(context, memberIds, null, this.modules.consumerProtocol).records;
+    const mayGoBack = mayDowngrade(this.state, memberIds, null, this.modules.options);
+    const downgraded = mayGoBack ? downgradeRecords(context, memberIds, null, this.modules) : null;
+    return downgraded?.records ?? removeMembers(context, memberIds);
   }
 
   // -- deadlines

@@ -12,9 +12,18 @@ export const leaveForAWhileEpoch = -2;
 
 export const isLeaving = (request: ConsumerGroupHeartbeatRequest): boolean => request.memberEpoch < joinEpoch;
 
-/** What is wrong with the request itself, whatever the group. */
-export function heartbeatFault(request: ConsumerGroupHeartbeatRequest, assignors: readonly string[]): Fault | null {
-  const reason = malformation(request);
+/**
+ * So many topics may be named. Each change of such a group looks all of them up, on the event loop: 10,000 take some 20 ms
+ * (I42). Kafka has no limit; whoever reads more topics subscribes by a pattern.
+ */
+export const maxTopicNames = 10_000;
+
+/** What is wrong with the request itself, whatever the group; `maxBytes`: of a record. */
+export function heartbeatFault(
+  request: ConsumerGroupHeartbeatRequest,
+  { assignors, maxBytes }: { readonly assignors: readonly string[]; readonly maxBytes: number },
+): Fault | null {
+  const reason = malformation(request) ?? excess(request, maxBytes);
   if (reason !== null) return { code: 'INVALID_REQUEST', reason };
   const { serverAssignor } = request;
   if (serverAssignor === null || assignors.includes(serverAssignor)) return null;
@@ -41,6 +50,16 @@ function malformation(request: ConsumerGroupHeartbeatRequest): string | null {
   if (request.subscribedTopicNames === null && request.subscribedTopicRegex === null)
     return 'who joins must say what it subscribes to';
   return null;
+}
+
+/** What would be refused by the log is not looked at: texts alone, by their characters, are more than a record may have. */
+function excess(request: ConsumerGroupHeartbeatRequest, maxBytes: number): string | null {
+  const { memberId, instanceId, rackId, clientId, subscribedTopicNames: names, subscribedTopicRegex: regex } = request;
+  if (names !== null && names.length > maxTopicNames)
+    return `a member may name ${maxTopicNames} topics; a pattern matches more`;
+  let characters = 0;
+  for (const text of [memberId, instanceId, rackId, clientId, regex, ...(names ?? [])]) characters += text?.length ?? 0;
+  return characters <= maxBytes ? null : `what a member says may have ${maxBytes} bytes in all, as a record has`;
 }
 
 /**

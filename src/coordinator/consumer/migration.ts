@@ -14,7 +14,7 @@ import type { ClusterImage } from '../../model/cluster-image.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { ClassicGroup } from '../classic/classic-group.ts';
 import { type ClassicMember, metadataOf } from '../classic/classic-member.ts';
-import { selectProtocol } from '../classic/protocol-votes.ts';
+import { namesOf, selectProtocol } from '../classic/protocol-votes.ts';
 import type { ConsumerAssignment, ConsumerProtocol, GroupModules } from '../group-modules.ts';
 import type { GroupOptions } from '../group-options.ts';
 import {
@@ -26,7 +26,7 @@ import {
   memberStates,
   type TopicPartitions,
 } from '../group-records.ts';
-import { type Assignment, assignmentOf, difference, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
+import { type Assignment, assignmentOf, emptyAssignment, topicPartitionsOf, union } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue } from './consumer-group-state.ts';
 import { epochRecord, type GroupContext, groupTombstones, targetRecord } from './group-change.ts';
 
@@ -47,6 +47,8 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
     return refused('speaks the classic protocol, and may not be moved');
   if (!group.usesConsumerProtocol) return refused('is not one of consumers');
   if (group.size > options.consumerMaxSize) return refused('has more members than one of the new protocol may');
+  if (metadataBytesOf(group) > modules.maxBatchBytes())
+    return refused('has members that say more than one batch can take');
 
   const values: ConsumerGroupRecord[] = [];
   const targets: ConsumerGroupRecord[] = [];
@@ -89,6 +91,13 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
     },
     ...currents,
   ];
+}
+
+/** All of it is written again: for what the log will refuse nothing is looked into. */
+function metadataBytesOf(group: ClassicGroup): number {
+  let bytes = 0;
+  for (const { protocols } of group.members()) for (const { metadata } of protocols) bytes += metadata.length;
+  return bytes;
 }
 
 interface MovedMember {
@@ -170,9 +179,11 @@ export function mayDowngrade(
 }
 
 /** Every member was let in for one; a group that another coordinator wrote may be different. */
-function haveOneInCommon([first, ...others]: readonly ClassicMemberMetadata['supportedProtocols'][]): boolean {
-  if (first === undefined) return false;
-  return first.some(({ name }) => others.every((protocols) => protocols.some((other) => other.name === name)));
+function haveOneInCommon(members: readonly ClassicMemberMetadata['supportedProtocols'][]): boolean {
+  const supporters = new Map<string, number>();
+  for (const protocols of members)
+    for (const name of namesOf(protocols)) supporters.set(name, (supporters.get(name) ?? 0) + 1);
+  return [...supporters.values()].includes(members.length);
 }
 
 /** A member that takes the place of one of those who leave. */
@@ -186,24 +197,28 @@ export interface Successor {
 /**
  * Each member keeps what it may still read, not what it was going to: the next to move the group back counts on that. They
  * share it out anew at once, and, since the group has no leader, under another coordinator too that finds it so.
+ *
+ * Null where one batch cannot take all of it: the group stays what it is, and who leaves it can.
  */
 export function downgradeRecords(
   context: GroupContext,
   leaving: readonly string[],
   successor: Successor | null,
-  consumerProtocol: ConsumerProtocol,
-): { records: GroupRecord[]; group: ClassicGroupValue } {
+  { consumerProtocol, maxBatchBytes }: Pick<GroupModules, 'consumerProtocol' | 'maxBatchBytes'>,
+): { records: GroupRecord[]; group: ClassicGroupValue } | null {
   const { groupId, state, image } = context;
+  const gone = new Set(leaving);
   const staying: Successor[] = [];
   for (const [memberId, value] of state.members)
-    if (!leaving.includes(memberId)) {
+    if (!gone.has(memberId)) {
       const { assigned, pendingRevocation } = state.currentOf(memberId);
       staying.push({ memberId, value, assigned: union(assigned, pendingRevocation) });
     }
   if (successor !== null) {
     // It may sync before the others have been told to join again: what they still read is not for it to take up.
-    const theirs = staying.reduce((all, { assigned }) => union(all, assigned), emptyAssignment);
-    staying.push({ ...successor, assigned: difference(successor.assigned, theirs) });
+    const theirs = new Map<TopicId, Set<number>>();
+    for (const { assigned } of staying) withoutTaken(assigned, theirs);
+    staying.push({ ...successor, assigned: withoutTaken(successor.assigned, theirs) });
   }
 
   const protocols = staying.map(({ value }) => value.classicMemberMetadata?.supportedProtocols ?? []);
@@ -229,8 +244,23 @@ export function downgradeRecords(
       };
     }),
   };
-  return { records: [...groupTombstones(groupId, state), { kind: 'classicGroup', groupId, value: group }], group };
+  const tombstones = groupTombstones(groupId, state);
+  if (bytesOf(group) + tombstones.length * tombstoneBytes(groupId) > maxBatchBytes()) return null;
+  return { records: [...tombstones, { kind: 'classicGroup', groupId, value: group }], group };
 }
+
+/** Of the record, nearly. */
+function bytesOf({ members }: ClassicGroupValue): number {
+  let bytes = 0;
+  for (const { memberId, instanceId, clientId, clientHost, subscription, assignment } of members) {
+    bytes += Buffer.byteLength(memberId) + Buffer.byteLength(instanceId ?? '') + Buffer.byteLength(clientId);
+    bytes += Buffer.byteLength(clientHost) + subscription.length + assignment.length + 30;
+  }
+  return bytes;
+}
+
+/** Nearly: member ids have some 60 bytes. */
+const tombstoneBytes = (groupId: string): number => Buffer.byteLength(groupId) + 90;
 
 const noProtocols: ClassicMemberMetadata = { sessionTimeoutMs: 0, supportedProtocols: [] };
 

@@ -31,6 +31,7 @@ export const groupFaults: readonly DeliberateFault[] = [
       replay: (record) => shard.replay(record),
       onLoaded: (now) => shard.onLoaded(now),
       onStalled: (byMs) => shard.onStalled(byMs),
+      close: () => shard.close(),
       onTopicsChanged: (change, now) => shard.onTopicsChanged(change, now),
       onTick: (now) => [...shard.onTick(now), ...offsetsOfRebalancing(shard, groups)],
     }),

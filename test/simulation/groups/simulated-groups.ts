@@ -4,6 +4,7 @@
  */
 
 import { DeadlineQueue } from '../../../src/coordinator/deadline-queue.ts';
+import { GroupMemory, ShardMemory } from '../../../src/coordinator/group-memory.ts';
 import { defaultGroupOptions, type GroupOptions } from '../../../src/coordinator/group-options.ts';
 import type { GroupRecord } from '../../../src/coordinator/group-records.ts';
 import { GroupShard } from '../../../src/coordinator/group-shard.ts';
@@ -167,6 +168,8 @@ export class SimulatedGroups {
       newUuid: () => (host ? random.bytes(4).toString('hex') : ''),
       consumerProtocol: plainConsumerProtocol,
       deadlines: new DeadlineQueue(),
+      memory: new ShardMemory(new GroupMemory(this.#options.unwrittenMaxBytes)),
+      maxBatchBytes: () => 1_000_000,
     });
   }
 

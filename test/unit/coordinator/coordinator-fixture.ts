@@ -1,6 +1,7 @@
 /** A shard of groups behind the coordinator of its partition, over a log in memory that can refuse, and commit late. */
 import assert from 'node:assert/strict';
 import { DeadlineQueue } from '../../../src/coordinator/deadline-queue.ts';
+import { GroupMemory, ShardMemory } from '../../../src/coordinator/group-memory.ts';
 import type { ConsumerProtocol, ConsumerSubscription, GroupModules } from '../../../src/coordinator/group-modules.ts';
 import { defaultGroupOptions, type GroupOptions } from '../../../src/coordinator/group-options.ts';
 import type { GroupRecord } from '../../../src/coordinator/group-records.ts';
@@ -62,6 +63,8 @@ export class CoordinatorUnderTest {
   readonly options: GroupOptions;
   readonly image = new ClusterImage();
   log: GroupRecord[] = [];
+  maxBatchBytes = 1_000_000;
+  readonly memory: GroupMemory;
   /** Sizes of the batches that were appended. */
   batches: number[] = [];
   /** What the log refuses appends with. */
@@ -81,6 +84,7 @@ export class CoordinatorUnderTest {
   constructor(options: Partial<GroupOptions> = {}) {
     this.setTopic('orders', ordersId);
     this.options = { ...defaultGroupOptions, initialRebalanceDelayMs: 0, ...options };
+    this.memory = new GroupMemory(this.options.unwrittenMaxBytes);
     this.shard = new GroupShard(this.#modules());
     this.coordinator = this.#newCoordinator();
     this.elect();
@@ -93,6 +97,8 @@ export class CoordinatorUnderTest {
       newUuid: () => `00000000-0000-4000-8000-${String(++this.#uuids).padStart(12, '0')}`,
       consumerProtocol: jsonProtocol,
       deadlines: new DeadlineQueue(),
+      memory: new ShardMemory(this.memory),
+      maxBatchBytes: () => this.maxBatchBytes,
     };
   }
 

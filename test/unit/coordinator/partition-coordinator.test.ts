@@ -45,6 +45,10 @@ class WordShard implements CoordinatorShard<Request, Word, string> {
   onLoaded(now: Now): void {
     this.loadedAtMs = now.monotonicMs;
   }
+  isClosed = false;
+  close(): void {
+    this.isClosed = true;
+  }
   stalledMs = 0;
   onStalled(byMs: number): void {
     this.stalledMs += byMs;

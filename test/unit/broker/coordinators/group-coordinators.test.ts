@@ -26,6 +26,7 @@ const leading = {
   logStartOffset: offsetZero,
   highWatermark: offsetZero,
   mayActAsLeader: () => true,
+  log: { config: { maxMessageBytes: 1_000_000 } },
   onProgress: () => () => undefined,
 } as unknown as Replica;
 

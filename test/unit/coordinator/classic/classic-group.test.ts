@@ -615,6 +615,122 @@ describe('a group that is full', () => {
   });
 });
 
+describe('what members say', () => {
+  const saying = (...metadataBytes: number[]) => ({
+    protocols: metadataBytes.map((bytes, at) => ({ name: `p${at}`, metadata: Buffer.alloc(bytes) })),
+  });
+
+  test('is refused beyond what a record may have, before anything is kept of it', () => {
+    const under = new CoordinatorUnderTest();
+    under.maxBatchBytes = 1000;
+    assert.equal(faultOf(under.ask(joinOf(saying(1001)))), 'INVALID_REQUEST');
+    assert.equal(faultOf(under.ask(joinOf(saying(500, 501)))), 'INVALID_REQUEST');
+    assert.equal(described(under), null);
+    assert.equal(under.memory.usedBytes, 0);
+    join(under, saying(900));
+    assert.equal(stateOf(under), 'CompletingRebalance');
+  });
+
+  test('is together no more than the record of the group may have, by what each has least to say', () => {
+    const under = new CoordinatorUnderTest();
+    under.maxBatchBytes = 1000;
+    const { a, b, generation } = twoStable(under, saying(300, 600));
+    assert.equal(faultOf(under.ask(joinOf(saying(300, 600)))), 'GROUP_MAX_SIZE_REACHED');
+    assert.equal(faultOf(under.ask(joinOf({ memberId: b, ...saying(700) }))), 'GROUP_MAX_SIZE_REACHED');
+    assert.equal(stateOf(under), 'Stable');
+    for (const memberId of [a, b]) assert.deepEqual(under.ask(heartbeatOf({ memberId, generation })), {});
+    assert.equal(joined(under.ask(joinOf({ memberId: b, ...saying(300, 600) }))).generation, generation);
+  });
+
+  test('may stay what it is where the limit has been lowered', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b } = twoStable(under, saying(300));
+    under.maxBatchBytes = 400;
+    const first = join(under, { memberId: a, ...saying(300) });
+    join(under, { memberId: b, ...saying(290) });
+    assert.equal(first.answer()?.generation, 3);
+  });
+
+  test('has no room where made-up groups keep half of what may be kept, and has it where the group is written', () => {
+    const under = new CoordinatorUnderTest({ unwrittenMaxBytes: 200_000 });
+    const { a, b, generation } = twoStable(under);
+    let made = 0;
+    while (faultOf(under.ask(joinOf({ groupId: `made-up-${made}`, ...saying(10_000) }))) === null) made++;
+    assert.ok(made > 5 && made < 10, `${made} groups`);
+    const refused = under.ask(joinOf({ groupId: 'another', ...saying(10_000) }));
+    assert.equal(faultOf(refused), 'COORDINATOR_NOT_AVAILABLE');
+    assert.equal(described(under, 'another'), null);
+    const ids = under.ask(joinOf({ groupId: 'another', knowsMemberIdRequired: true }));
+    assert.equal(faultOf(ids), 'MEMBER_ID_REQUIRED');
+    // Who is refused is where it was.
+    const [member] = described(under, 'made-up-0')?.members ?? [];
+    assert.equal(faultOf(under.ask(joinOf({ groupId: 'made-up-0', ...saying(10_000) }))), 'COORDINATOR_NOT_AVAILABLE');
+    assert.deepEqual(described(under, 'made-up-0')?.members, [member]);
+    const third = join(under);
+    under.ask(heartbeatOf({ memberId: b, generation }));
+    join(under, { memberId: a });
+    join(under, { memberId: b });
+    assert.equal(third.answer()?.generation, generation + 1);
+  });
+
+  test('is given back with what ends, and with the leadership', () => {
+    const under = new CoordinatorUnderTest();
+    under.send(joinOf({ knowsMemberIdRequired: true }));
+    under.send(joinOf({ groupId: 'another', ...saying(10_000) }));
+    const usedBytes = under.memory.usedBytes;
+    assert.ok(usedBytes > 10_000);
+    under.elect();
+    assert.equal(under.memory.usedBytes, 0);
+    under.send(joinOf({ knowsMemberIdRequired: true }));
+    under.send(joinOf({ groupId: 'another', ...saying(10_000) }));
+    assert.equal(under.memory.usedBytes, usedBytes);
+    under.advance(400_000);
+    assert.equal(under.memory.usedBytes, 0);
+  });
+
+  test('counts no more once it is written, but for what is not chosen', () => {
+    const under = new CoordinatorUnderTest();
+    const { a, b } = twoStable(under, saying(100));
+    assert.equal(under.memory.usedBytes, 0);
+    const first = under.send(joinOf({ memberId: a, ...saying(100, 5000) }));
+    under.ask(joinOf({ memberId: b, ...saying(100, 5000) }));
+    const { generation } = joined(under.answerTo(first));
+    syncBoth(under, { a, b, generation });
+    assert.ok(under.memory.usedBytes > 10_000 && under.memory.usedBytes < 11_000);
+    under.ask(leaveOf({ memberId: a }, { memberId: b }));
+    assert.equal(stateOf(under), 'Empty');
+    assert.equal(under.memory.usedBytes, 0);
+  });
+});
+
+describe('an id that was given out', () => {
+  const asking = { knowsMemberIdRequired: true } as const;
+  const given = (under: CoordinatorUnderTest): string => {
+    const answer = under.ask(joinOf(asking));
+    assert.ok('fault' in answer && answer.fault.code === 'MEMBER_ID_REQUIRED');
+    return answer.fault.memberId;
+  };
+
+  test('has a place in the group, until it comes or its session is over', () => {
+    const under = new CoordinatorUnderTest({ maxSize: 2 });
+    const ids = [given(under), given(under)];
+    assert.equal(faultOf(under.ask(joinOf(asking))), 'GROUP_MAX_SIZE_REACHED');
+    assert.equal(faultOf(under.ask(joinOf())), 'GROUP_MAX_SIZE_REACHED');
+    const first = join(under, { memberId: ids[0] ?? '', ...asking });
+    assert.equal(faultOf(under.ask(joinOf(asking))), 'GROUP_MAX_SIZE_REACHED');
+    join(under, { memberId: ids[1] ?? '', ...asking });
+    assert.equal(first.answer()?.generation, 1);
+    assert.equal(described(under)?.members.length, 2);
+  });
+
+  test('that never comes leaves its place to others', () => {
+    const under = new CoordinatorUnderTest({ maxSize: 1 });
+    given(under);
+    under.advance(10_000);
+    given(under);
+  });
+});
+
 describe('a static member', () => {
   const staticOf = (instanceId: string, changes: Parameters<typeof joinOf>[0] = {}) =>
     joinOf({ instanceId, knowsMemberIdRequired: true, ...changes });
@@ -975,6 +1091,26 @@ describe('a group that is loaded', () => {
     const again = under.send(joinOf({ memberId: b, protocols }));
     assert.equal(under.answerTo(again), null);
     assert.equal(stateOf(under), 'PreparingRebalance');
+  });
+
+  test('of another program, whose record names no protocol, goes on with whoever comes', () => {
+    const under = new CoordinatorUnderTest();
+    const a = joined(under.ask(joinOf({ instanceId: 'i-1' }))).memberId;
+    const second = under.send(joinOf({ instanceId: 'i-2' }));
+    const { generation } = joined(under.ask(joinOf({ instanceId: 'i-1', memberId: a })));
+    const b = joined(under.answerTo(second)).memberId;
+    syncBoth(under, { a, b, generation });
+    under.log = under.log.map((record) =>
+      record.kind === 'classicGroup' && record.value !== null
+        ? { ...record, value: { ...record.value, protocol: null } }
+        : record,
+    );
+    under.elect();
+    const again = under.send(joinOf({ instanceId: 'i-2', memberId: b, rebalanceTimeoutMs: 1000 }));
+    under.advance(5000);
+    under.ask(heartbeatOf({ memberId: a, instanceId: 'i-1', generation }));
+    under.advance(25_000);
+    assert.equal(joined(under.answerTo(again)).protocol, 'range');
   });
 
   test('reads records of old versions: no rebalance timeout, no time of the state', () => {

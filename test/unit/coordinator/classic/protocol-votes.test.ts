@@ -33,6 +33,7 @@ describe('the protocol of a generation is', () => {
       'b',
     ],
     ['the first that a member alone wants', [['c', 'a', 'b']], 'c'],
+    ['what the others agree on, where it is unknown what a member supports', [[], ['b', 'a'], ['a']], 'a'],
     ['not one that a member names twice, and another does not', [['a', 'a', 'b'], ['b']], 'b'],
   ] as const;
   for (const [title, members, expected] of cases)

@@ -98,6 +98,7 @@ describe('joining', () => {
 
 describe('a heartbeat is refused', () => {
   const joining = { memberEpoch: 0, rebalanceTimeoutMs: 1000, subscribedTopicNames: ['t'], topicPartitions: [] };
+  const manyNames = Array.from({ length: 10_001 }, (_, at) => `t${at}`);
   // Why | the heartbeat, to a group of one settled member m1 at epoch 1 | code
   const cases: readonly (readonly [string, Heartbeat, string])[] = [
     ['without a group id', { ...joining, groupId: '' }, 'INVALID_REQUEST'],
@@ -110,6 +111,13 @@ describe('a heartbeat is refused', () => {
     ['of an epoch that there is not', { memberEpoch: -3 }, 'INVALID_REQUEST'],
     ['that leaves for a while without instance id', { memberEpoch: -2 }, 'INVALID_REQUEST'],
     ['that asks for an unknown assignor', { ...joining, serverAssignor: 'magic' }, 'UNSUPPORTED_ASSIGNOR'],
+    ['that names too many topics', { ...joining, subscribedTopicNames: manyNames }, 'INVALID_REQUEST'],
+    [
+      'that says more than a record has',
+      { ...joining, subscribedTopicNames: ['x'.repeat(1_000_001)] },
+      'INVALID_REQUEST',
+    ],
+    ['with a member id of any length', { ...joining, memberId: 'x'.repeat(1_000_001) }, 'INVALID_REQUEST'],
     ['with a pattern that is none', { ...joining, subscribedTopicRegex: '(' }, 'INVALID_REGULAR_EXPRESSION'],
     ['of a member that is not there', { memberId: 'm9', memberEpoch: 1 }, 'UNKNOWN_MEMBER_ID'],
     ['of a member that is not there and leaves', { memberId: 'm9', memberEpoch: -1 }, 'UNKNOWN_MEMBER_ID'],

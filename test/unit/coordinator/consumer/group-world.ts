@@ -3,6 +3,7 @@ import { ConsumerGroup } from '../../../../src/coordinator/consumer/consumer-gro
 import type { Now } from '../../../../src/coordinator/coordinator-shard.ts';
 import { DeadlineQueue } from '../../../../src/coordinator/deadline-queue.ts';
 import type { GroupStep } from '../../../../src/coordinator/group.ts';
+import { GroupMemory, ShardMemory } from '../../../../src/coordinator/group-memory.ts';
 import { type GroupModules, parseDeadlineKey } from '../../../../src/coordinator/group-modules.ts';
 import { defaultGroupOptions, type GroupOptions } from '../../../../src/coordinator/group-options.ts';
 import type { GroupRecord, TopicPartitions } from '../../../../src/coordinator/group-records.ts';
@@ -79,6 +80,7 @@ export class GroupWorld {
   readonly topics = new TopicWorld();
   readonly deadlines = new DeadlineQueue();
   readonly log: GroupRecord[] = [];
+  maxBatchBytes = 1_000_000;
   readonly modules: GroupModules;
   group: ConsumerGroup;
   nowMs = 1000;
@@ -99,6 +101,8 @@ export class GroupWorld {
         encodeAssignment: () => Buffer.alloc(0),
       },
       deadlines: this.deadlines,
+      memory: new ShardMemory(new GroupMemory(defaultGroupOptions.unwrittenMaxBytes)),
+      maxBatchBytes: () => this.maxBatchBytes,
     };
     this.group = new ConsumerGroup('group', this.modules);
   }

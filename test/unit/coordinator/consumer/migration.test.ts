@@ -311,6 +311,15 @@ describe('a classic group that a member of the new protocol joins', () => {
       () => Migration.classic({}, { protocols: [{ name: 'range', metadata: Buffer.from('?') }] }),
       joining,
     ],
+    [
+      'whose members say more than one batch takes',
+      () => {
+        const world = Migration.classic();
+        world.under.maxBatchBytes = 2 * subscription([]).length - 1;
+        return world;
+      },
+      { ...joining, memberId: 'c', clientId: '', subscribedTopicNames: [] },
+    ],
     ['that is larger than one of the new protocol may be', () => Migration.classic({ consumerMaxSize: 1 }), joining],
     ['that the member says it is in already', () => Migration.classic(), { ...joining, memberEpoch: 1 }],
   ];
@@ -499,6 +508,15 @@ describe('a group of the new protocol', () => {
     expect(world.describe().state).toBe('Stable');
     world.under.ask(leaveOf({ memberId: world.a }, { memberId: world.b }));
     expect(world.describe().state).toBe('Empty');
+  });
+
+  test('stays what it is where one batch does not take all of it, and lets its members go', () => {
+    const world = Migration.mixed();
+    world.under.maxBatchBytes = 1000;
+    expect(world.heartbeat({ memberId: 'c', memberEpoch: -1 })).toMatchObject({ memberEpoch: -1 });
+    expect(world.describe().members).toHaveLength(2);
+    world.settle(world.a, world.b);
+    expect(world.describe().state).toBe('Stable');
   });
 
   test('is classic again when a static member comes back with the classic protocol', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import { ClassicGroup } from '../../../../src/coordinator/classic/classic-group.ts';
 import { DeadlineQueue } from '../../../../src/coordinator/deadline-queue.ts';
+import { GroupMemory, ShardMemory } from '../../../../src/coordinator/group-memory.ts';
 import { defaultGroupOptions } from '../../../../src/coordinator/group-options.ts';
 import { CommittedOffsets } from '../../../../src/coordinator/offsets/committed-offsets.ts';
 import { expiredOffsets } from '../../../../src/coordinator/offsets/offset-expiry.ts';
@@ -21,6 +22,8 @@ function loaded(protocolType: string, state: 'simple' | 'stable' | 'empty', sinc
     newUuid: () => '00000000-0000-4000-8000-000000000000',
     consumerProtocol: jsonProtocol,
     deadlines: new DeadlineQueue(),
+    memory: new ShardMemory(new GroupMemory(1_000_000)),
+    maxBatchBytes: () => 1_000_000,
   });
   const member = {
     memberId: 'm',
