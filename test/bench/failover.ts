@@ -7,22 +7,16 @@
  * At the end everything is read back and checked against what was acknowledged.
  */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type ClientName, ClientProcess, clientNames, findClient } from '../chaos/clients/client-process.ts';
 import { monotonicMs } from '../chaos/clients/steady-sender.ts';
 import { checkHistory, type PartitionRead, type SentRecord, type Violation } from '../support/history-checker.ts';
 import { RawCluster, sleepMs } from '../support/raw-cluster.ts';
 import { type Gap, longestGap } from './gaps.ts';
+import { count, type KillOptions, killBroker, restartBroker, someOf, withKills, withOut, writeOut } from './options.ts';
 import { median } from './percentiles.ts';
-import { runShell } from './start-up.ts';
 
-export interface FailoverOptions {
-  bootstrap: string;
-  /** Shell commands; `{id}` stands for the broker's id. */
-  kill: string;
-  restart: string;
-  kills: number;
+export interface FailoverOptions extends KillOptions {
   clients: ClientName[];
   kafkaClasspath: string | null;
   partitions: number;
@@ -32,8 +26,6 @@ export interface FailoverOptions {
   rate: number;
   /** Calm before a kill, and at least so long between a kill and the restart. */
   settleSeconds: number;
-  /** Longest wait for acknowledgements to come back, and for the ISR to fill after the restart. */
-  giveUpSeconds: number;
 }
 
 export interface KillGaps {
@@ -101,11 +93,11 @@ export async function measureFailover(options: FailoverOptions, tell: (line: str
       last = victim;
 
       const killedMs = monotonicMs();
-      await runShell(options.kill.replaceAll('{id}', String(victim)));
+      await killBroker(options, victim);
       await sleepMs(settleSeconds * 1000);
       const isBack = await waitUntil(isEachAcknowledged(monotonicMs()), giveUpSeconds);
       const restartMs = monotonicMs();
-      await runShell(options.restart.replaceAll('{id}', String(victim)));
+      await restartBroker(options, victim);
       await cluster.waitForIsr(topic, partitions, replicationFactor, giveUpSeconds * 1000);
       await sleepMs(settleSeconds * 1000);
       const endMs = monotonicMs();
@@ -207,34 +199,19 @@ interface CommandOptions extends Omit<FailoverOptions, 'kafkaClasspath'> {
   out?: string;
 }
 
-function clientList(text: string): ClientName[] {
-  return text.split(',').map((name) => {
-    const known = clientNames.find((one) => one === name);
-    if (known === undefined) throw new InvalidArgumentError(`Known clients: ${clientNames.join(', ')}.`);
-    return known;
-  });
-}
-
 export function addFailoverCommand(program: Command): void {
-  program
-    .command('failover')
+  withOut(withKills(program.command('failover'), 'how many', { kills: 10, giveUpSeconds: 60 }))
     .description('longest gap without an acknowledgement when brokers are killed, per client')
-    .requiredOption('-b, --bootstrap <host:port,…>', 'brokers to ask first')
-    .requiredOption('--kill <shell>', 'kills broker {id} with -9')
-    .requiredOption('--restart <shell>', 'starts broker {id} again with the data it had; returns at once')
-    .option('--kills <n>', 'how many', Number, 10)
-    .option('--clients <name,…>', `which clients: ${clientNames.join(', ')}`, clientList, [...clientNames])
+    .option('--clients <name,…>', `which clients: ${clientNames.join(', ')}`, someOf(clientNames), [...clientNames])
     .option('--kafka-classpath <path>', 'class path with kafka-clients, for java', process.env.CORDWOOD_KAFKA_CLASSPATH)
-    .option('--partitions <n>', 'partitions of the topic', Number, 6)
-    .option('--replication-factor <n>', 'replicas of each partition', Number, 3)
-    .option('--min-insync-replicas <n>', 'of the topic', Number, 2)
-    .option('--rate <n>', 'records a second per client and partition', Number, 100)
-    .option('--settle-seconds <n>', 'calm before and after each kill', Number, 2)
-    .option('--give-up-seconds <n>', 'longest wait for a recovery', Number, 60)
-    .option('-o, --out <file>', 'write every gap as JSON')
-    .action(async ({ kafkaClasspath, out, ...options }: CommandOptions) => {
+    .option('--partitions <n>', 'partitions of the topic', count, 6)
+    .option('--replication-factor <n>', 'replicas of each partition', count, 3)
+    .option('--min-insync-replicas <n>', 'of the topic', count, 2)
+    .option('--rate <n>', 'records a second per client and partition', count, 100)
+    .option('--settle-seconds <n>', 'calm before and after each kill', count, 2)
+    .action(async ({ kafkaClasspath, ...options }: CommandOptions) => {
       const result = await measureFailover({ ...options, kafkaClasspath: kafkaClasspath ?? null }, console.log);
-      if (out !== undefined) writeFileSync(out, `${JSON.stringify(result, null, 2)}\n`);
+      writeOut(options, result);
       for (const line of summariseFailover(result)) console.log(line);
       if (result.violations.length > 0) process.exitCode = 1;
     });

@@ -3,7 +3,6 @@
  * protocol; very many groups; a very large group; and meanwhile how long a broker lets others wait.
  */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Command } from 'commander';
 import { offsetCommitApi } from '../../src/wire/messages/08-offset-commit.ts';
@@ -12,6 +11,7 @@ import { WireClient } from '../support/wire-client.ts';
 import { runCommitLoad } from './commit-load.ts';
 import { type Address, ClassicMember, ConsumerMember, coordinatorsOf, deal } from './group-members.ts';
 import { longTurnsSince } from './long-turns.ts';
+import { count, someOf, withOut, withPids, writeOut } from './options.ts';
 import { type LatencySummary, median } from './percentiles.ts';
 import { whilePinging } from './pinger.ts';
 import { cpuSecondsOf, usageOf } from './process-usage.ts';
@@ -278,34 +278,23 @@ class GroupsBench {
   }
 }
 
-function partList(text: string): Part[] {
-  return text.split(',').map((name) => {
-    const known = parts.find((one) => one === name);
-    if (known === undefined) throw new Error(`Known parts: ${parts.join(', ')}.`);
-    return known;
-  });
-}
-
-export function addGroupsCommand(program: Command, processIds: (text: string) => number[]): void {
-  program
-    .command('groups')
+export function addGroupsCommand(program: Command): void {
+  withOut(withPids(program.command('groups')))
     .description('commits a second, rebalances of large groups by both protocols, very many and very large groups')
     .requiredOption('-b, --bootstrap <host:port,…>', 'all brokers')
-    .option('--pids <pid,…>', 'broker processes whose CPU and memory to read', processIds, [])
     .option('--label <text>', 'name of the measured system', 'cluster')
-    .option('--parts <name,…>', `which: ${parts.join(', ')}`, partList, [...parts])
-    .option('--replication-factor <n>', 'of the topic; that of the committed offsets is the cluster’s', Number, 1)
-    .option('--lanes <n>', 'commits under way', Number, 64)
-    .option('--seconds <n>', 'length of the commit run', Number, 10)
-    .option('--warmup <n>', 'seconds before it', Number, 3)
-    .option('--members <n>', 'of the rebalancing groups', Number, 100)
-    .option('--partitions <n>', 'that they share', Number, 1000)
-    .option('--rounds <n>', 'rebalances measured', Number, 10)
-    .option('--groups <n>', 'how many are very many', Number, 10_000)
-    .option('--large-members <n>', 'of the very large groups', Number, 1000)
+    .option('--parts <name,…>', `which: ${parts.join(', ')}`, someOf(parts), [...parts])
+    .option('--replication-factor <n>', 'of the topic; that of the committed offsets is the cluster’s', count, 1)
+    .option('--lanes <n>', 'commits under way', count, 64)
+    .option('--seconds <n>', 'length of the commit run', count, 10)
+    .option('--warmup <n>', 'seconds before it', count, 3)
+    .option('--members <n>', 'of the rebalancing groups', count, 100)
+    .option('--partitions <n>', 'that they share', count, 1000)
+    .option('--rounds <n>', 'rebalances measured', count, 10)
+    .option('--groups <n>', 'how many are very many', count, 10_000)
+    .option('--large-members <n>', 'of the very large groups', count, 1000)
     .option('--processes <directory>', 'where test/chaos/processes.ts keeps the brokers: tells their longest turns')
-    .option('-o, --out <file>', 'write the figures as JSON')
-    .action(async ({ out, ...options }: GroupsOptions) => {
+    .action(async (options: GroupsOptions) => {
       const topic = `bench-${randomBytes(4).toString('hex')}`;
       const cluster = new RawCluster(options.bootstrap);
       const { partitions, replicationFactor } = options;
@@ -314,7 +303,7 @@ export function addGroupsCommand(program: Command, processIds: (text: string) =>
       try {
         for (const part of options.parts) await bench.run(part);
       } finally {
-        if (out !== undefined) writeFileSync(out, `${JSON.stringify(bench.figures, null, 2)}\n`);
+        writeOut(options, bench.figures);
         await cluster.deleteTopics([topic]);
         cluster.close();
       }

@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { RawCluster } from '../support/raw-cluster.ts';
 import { addFailoverCommand } from './failover.ts';
 import { addGroupsCommand } from './groups.ts';
 import { measure } from './measure.ts';
+import { byteCount, count, withOut, withPids } from './options.ts';
 import { type PairsCommandOptions, runPairs, sidesOf, withSides } from './pairs.ts';
 import { loadBatch } from './produce-load.ts';
 import {
@@ -25,26 +26,6 @@ import {
 } from './results.ts';
 import { endGroup, measureStart, runShell } from './start-up.ts';
 import type { Workload } from './workload.ts';
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Not a number of 0 or more.');
-  return value;
-}
-
-/** `4096`, `64k`, `16M`, `2G`: powers of 1024. */
-export function byteCount(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kMG]?)$/.exec(text);
-  if (match === null) throw new InvalidArgumentError('Not a size such as 4096, 64k, 16M or 2G.');
-  return Math.floor(Number(match[1]) * { '': 1, k: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[match[2] as '' | 'k' | 'M' | 'G']);
-}
-
-export function processIds(text: string): number[] {
-  return text.split(',').map((one) => {
-    if (!/^[1-9]\d*$/.test(one)) throw new InvalidArgumentError('Not process ids with commas between.');
-    return Number(one);
-  });
-}
 
 interface CommonOptions {
   bootstrap: string;
@@ -208,11 +189,9 @@ MB/s and GB count bytes of record values, in powers of 1000. A generator near 1.
   );
 
 function withCommon(command: Command): Command {
-  return command
+  return withOut(withPids(command))
     .requiredOption('-b, --bootstrap <host:port,…>', 'brokers to ask first')
-    .option('--pids <pid,…>', 'broker processes whose CPU and memory to read', processIds, [])
     .option('--label <text>', 'name of the measured system in the results', 'cluster')
-    .option('-o, --out <file>', 'write results as JSON')
     .option('--append', 'add to the file of --out instead of replacing it (repeats compare as their median)');
 }
 
@@ -313,8 +292,7 @@ interface StartCommandOptions {
   label: string;
 }
 
-program
-  .command('start')
+withOut(program.command('start'))
   .description('time from starting a broker or cluster to its first acknowledged record (acks=all)')
   .requiredOption('-b, --bootstrap <host:port,…>', 'brokers to ask first')
   .requiredOption(
@@ -329,7 +307,6 @@ program
   .addOption(replication())
   .option('--timeout <seconds>', 'give up after', count, 60)
   .option('--label <text>', 'name of the measured system in the results', 'cluster')
-  .option('-o, --out <file>', 'write results as JSON')
   .option('--append', 'add to the file of --out instead of replacing it')
   .action(async (options: StartCommandOptions) => {
     const record = new Record(options);
@@ -359,7 +336,7 @@ program
   });
 
 addFailoverCommand(program);
-addGroupsCommand(program, processIds);
+addGroupsCommand(program);
 
 try {
   await program.parseAsync();

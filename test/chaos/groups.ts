@@ -11,10 +11,18 @@
  * acknowledged record read at least once by each group.
  */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
+import {
+  count,
+  type KillOptions,
+  killBroker,
+  restartBroker,
+  someOf,
+  withKills,
+  withOut,
+  writeOut,
+} from '../bench/options.ts';
 import { median } from '../bench/percentiles.ts';
-import { runShell } from '../bench/start-up.ts';
 import { GroupAdmin } from '../support/group-admin.ts';
 import { checkGroupHistory, type Violation } from '../support/history-checker.ts';
 import { isKcatThere, type MemberKind, MemberProcess, memberKinds, noKcat } from '../support/member-process.ts';
@@ -24,13 +32,8 @@ import { until } from '../support/until.ts';
 import { monotonicMs } from './clients/steady-sender.ts';
 import { CommittedOffsetProber } from './committed-offset-prober.ts';
 
-export interface GroupChaosOptions {
-  bootstrap: string;
-  /** Shell commands; `{id}` stands for the broker's id. */
-  kill: string;
-  restart: string;
-  /** How often a coordinator is killed, alone. */
-  kills: number;
+/** `kills`: how often a coordinator is killed, alone. */
+export interface GroupChaosOptions extends KillOptions {
   /** How often all brokers are killed at once. */
   outages: number;
   kinds: MemberKind[];
@@ -40,7 +43,8 @@ export interface GroupChaosOptions {
   rate: number;
   sessionTimeoutMs: number;
   settleSeconds: number;
-  giveUpSeconds: number;
+  /** A directory for what members write to their standard error. */
+  logs?: string;
 }
 
 /** How long one group took after one kill, in milliseconds from the kill; null where it did not come back. */
@@ -76,8 +80,8 @@ class WatchedGroup {
   constructor(kind: MemberKind, topic: string, options: GroupChaosOptions) {
     this.kind = kind;
     this.name = `${topic}-${kind}`;
-    const { bootstrap, sessionTimeoutMs } = options;
-    const common = { kind, bootstrap, group: this.name, topics: [topic], sessionTimeoutMs };
+    const { bootstrap, sessionTimeoutMs, logs: logDir } = options;
+    const common = { kind, bootstrap, group: this.name, topics: [topic], sessionTimeoutMs, logDir };
     this.members = Array.from({ length: options.members }, (_, index) =>
       MemberProcess.start({ ...common, name: `${kind}-${index}` }),
     );
@@ -192,11 +196,11 @@ export async function disturbGroups(
 
   async function disturb(title: string, victims: readonly number[], isOutage: boolean): Promise<void> {
     const led = await coordinators();
-    await Promise.all(victims.map((id) => runShell(options.kill.replaceAll('{id}', String(id)))));
+    await Promise.all(victims.map((id) => killBroker(options, id)));
     // After the commands, not before: starting a shell takes longer than some of what is measured.
     const killedMs = monotonicMs();
     prober.expectProgress();
-    const restart = () => Promise.all(victims.map((id) => runShell(options.restart.replaceAll('{id}', String(id)))));
+    const restart = () => Promise.all(victims.map((id) => restartBroker(options, id)));
     if (isOutage) await restart();
     const gaps = await Promise.all(
       groups.map((group) => {
@@ -206,7 +210,12 @@ export async function disturbGroups(
     );
     if (!isOutage) await restart();
     result.gaps.push(...gaps);
-    for (const gap of gaps) tell(`${title}: ${describeGap(gap)}`);
+    for (const [index, gap] of gaps.entries()) {
+      tell(`${title}: ${describeGap(gap)}`);
+      if (isComplete(gap)) continue;
+      for (const { name, isRunning, complaints } of groups[index]?.members ?? [])
+        tell(`  ${name} ${isRunning ? 'says' : 'has ended'}: ${complaints.slice(-500)}`);
+    }
     await settle();
   }
 
@@ -289,6 +298,9 @@ export async function disturbGroups(
 
 const seconds = (ms: number | null): string => (ms === null ? 'never' : `${(ms / 1000).toFixed(2)} s`);
 
+const isComplete = ({ commitMs, stableMs, consumedMs }: GroupGap): boolean =>
+  ![commitMs, stableMs, consumedMs].includes(null);
+
 function describeGap({ kind, event, commitMs, stableMs, consumedMs }: GroupGap): string {
   return `${kind} (${event}): commit ${seconds(commitMs)}, stable ${seconds(stableMs)}, all read ${seconds(consumedMs)}`;
 }
@@ -325,39 +337,26 @@ export function faultsOf({ gaps, groups, violations }: GroupChaosResult): string
     ...groups
       .filter(({ missing }) => missing > 0)
       .map(({ kind, missing }) => `${kind} has not read ${missing} records`),
-    ...gaps
-      .filter(({ commitMs, stableMs, consumedMs }) => [commitMs, stableMs, consumedMs].includes(null))
-      .map((gap) => `did not come back: ${describeGap(gap)}`),
+    ...gaps.filter((gap) => !isComplete(gap)).map((gap) => `did not come back: ${describeGap(gap)}`),
   ];
 }
 
-function kindList(text: string): MemberKind[] {
-  return text.split(',').map((name) => {
-    const known = memberKinds.find((one) => one === name);
-    if (known === undefined) throw new Error(`known clients: ${memberKinds.join(', ')}`);
-    return known;
-  });
-}
-
 if (import.meta.main) {
-  const program = new Command('groups')
-    .description('groups of real clients while coordinators are killed: offsets kept, and how soon they work again')
-    .requiredOption('-b, --bootstrap <host:port,…>', 'all brokers')
-    .requiredOption('--kill <shell>', 'kills broker {id} with -9')
-    .requiredOption('--restart <shell>', 'starts broker {id} again with the data it had; returns at once')
-    .option('--kills <n>', 'coordinators killed, one by one', Number, 10)
-    .option('--outages <n>', 'times that all brokers are killed', Number, 3)
-    .option('--kinds <name,…>', `which clients: ${memberKinds.join(', ')}`, kindList, [...memberKinds])
-    .option('--members <n>', 'of each group', Number, 2)
-    .option('--partitions <n>', 'of the topic', Number, 6)
-    .option('--rate <n>', 'records a second per partition', Number, 20)
-    .option('--session-timeout-ms <n>', 'of the members of classic groups', Number, 10_000)
-    .option('--settle-seconds <n>', 'calm before each kill', Number, 2)
-    .option('--give-up-seconds <n>', 'longest wait for a recovery', Number, 60)
-    .option('-o, --out <file>', 'write every gap as JSON')
-    .action(async ({ out, ...options }: GroupChaosOptions & { out?: string }) => {
+  const program = new Command('groups').description(
+    'groups of real clients while coordinators are killed: offsets kept, and how soon they work again',
+  );
+  withOut(withKills(program, 'coordinators killed, one by one', { kills: 10, giveUpSeconds: 60 }))
+    .option('--outages <n>', 'times that all brokers are killed', count, 3)
+    .option('--kinds <name,…>', `which clients: ${memberKinds.join(', ')}`, someOf(memberKinds), [...memberKinds])
+    .option('--members <n>', 'of each group', count, 2)
+    .option('--partitions <n>', 'of the topic', count, 6)
+    .option('--rate <n>', 'records a second per partition', count, 20)
+    .option('--session-timeout-ms <n>', 'of the members of classic groups', count, 10_000)
+    .option('--settle-seconds <n>', 'calm before each kill', count, 2)
+    .option('--logs <directory>', 'keep what each client writes to its standard error there')
+    .action(async (options: GroupChaosOptions & { out?: string }) => {
       const result = await disturbGroups(options, console.log);
-      if (out !== undefined) writeFileSync(out, `${JSON.stringify(result, null, 2)}\n`);
+      writeOut(options, result);
       for (const line of summariseGroups(result)) console.log(line);
       if (faultsOf(result).length > 0) process.exitCode = 1;
     });

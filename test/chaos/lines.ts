@@ -14,28 +14,22 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Command } from 'commander';
-import { runShell } from '../bench/start-up.ts';
+import { count, type KillOptions, killBroker, restartBroker, withKills, withOut, writeOut } from '../bench/options.ts';
 import { RawCluster, sleepMs } from '../support/raw-cluster.ts';
 import { checkLines, type LineFault, type LinesReport, numberedLines } from './line-check.ts';
 
-export interface LinesOptions {
-  bootstrap: string;
+export interface LinesOptions extends KillOptions {
   producer: string;
   idempotent: boolean;
-  /** Shell commands; `{id}` stands for the broker's id. */
-  kill: string;
-  restart: string;
-  kills: number;
   /** Seconds over which the input is spread, so that the kills fall into it. */
   seconds: number;
   input: string;
   partitions: number;
   replicationFactor: number;
   minInsyncReplicas: number;
-  giveUpSeconds: number;
 }
 
 export interface LinesResult extends LinesReport {
@@ -121,10 +115,10 @@ export async function runLines(options: LinesOptions, tell: (line: string) => vo
     const victim = (await cluster.partitionsOf(topic)).partitions[0]?.leader ?? -1;
     if (victim < 0) throw new Error('partition 0 has no leader');
     const atLine = progress.line;
-    await runShell(options.kill.replaceAll('{id}', String(victim)));
+    await killBroker(options, victim);
     await waitForOtherLeader(cluster, topic, victim, options.giveUpSeconds);
     await sleepMs(1000);
-    await runShell(options.restart.replaceAll('{id}', String(victim)));
+    await restartBroker(options, victim);
     const restarted = performance.now();
     await cluster.waitForIsr(topic, partitions, replicationFactor, options.giveUpSeconds * 1000);
     kills.push({ victim, atLine, isrFullAgainMs: Math.round(performance.now() - restarted) });
@@ -158,27 +152,23 @@ function describe(fault: LineFault): string {
 }
 
 if (import.meta.main) {
-  const program = new Command('lines')
-    .description('pipes numbered lines through a producer while a leader is killed, reads them back, checks each')
-    .requiredOption('-b, --bootstrap <host:port,…>', 'brokers to ask first')
+  const program = new Command('lines').description(
+    'pipes numbered lines through a producer while a leader is killed, reads them back, checks each',
+  );
+  withOut(withKills(program, 'how many', { kills: 2, giveUpSeconds: 120 }))
     .requiredOption(
       '--producer <shell>',
       'reads lines; {bootstrap} and {topic} are filled in; exit code 0 = all acknowledged',
     )
-    .requiredOption('--kill <shell>', 'kills broker {id} with -9')
-    .requiredOption('--restart <shell>', 'starts broker {id} again with the data it had; returns at once')
     .option('--idempotent', 'the producer is idempotent: no line may stand twice, and order must hold', false)
-    .option('--kills <n>', 'how many', Number, 2)
-    .option('--seconds <n>', 'spread the input over so long', Number, 40)
+    .option('--seconds <n>', 'spread the input over so long', count, 40)
     .option('--input <file>', 'a text, or apt-cache for the output of apt-cache dumpavail', 'apt-cache')
-    .option('--partitions <n>', 'partitions of the topic', Number, 6)
-    .option('--replication-factor <n>', 'replicas of each partition', Number, 3)
-    .option('--min-insync-replicas <n>', 'of the topic', Number, 2)
-    .option('--give-up-seconds <n>', 'longest wait for the ISR after a restart', Number, 120)
-    .option('-o, --out <file>', 'write the result as JSON')
-    .action(async ({ out, ...options }: LinesOptions & { out?: string }) => {
+    .option('--partitions <n>', 'partitions of the topic', count, 6)
+    .option('--replication-factor <n>', 'replicas of each partition', count, 3)
+    .option('--min-insync-replicas <n>', 'of the topic', count, 2)
+    .action(async (options: LinesOptions & { out?: string }) => {
       const result = await runLines(options, console.log);
-      if (out !== undefined) writeFileSync(out, `${JSON.stringify(result, null, 2)}\n`);
+      writeOut(options, result);
       console.log(
         `${result.read} records read, ${result.distinct} of ${result.lines} lines, ${result.missing} missing, ${result.duplicates} extra copies, ${result.outOfOrder} out of order, ${result.unknown} unknown`,
       );

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { monotonicMs } from '../chaos/clients/steady-sender.ts';
@@ -25,6 +26,8 @@ export interface MemberOptions {
   /** The client id, by which the group's description is read. */
   readonly name: string;
   readonly sessionTimeoutMs: number;
+  /** A directory for what it writes to its standard error, as `<name>.log`. */
+  readonly logDir?: string | undefined;
 }
 
 export interface MemberRead {
@@ -97,6 +100,8 @@ export class MemberProcess {
     child.stderr.on('data', (chunk: Buffer) => {
       this.complaints = (this.complaints + chunk).slice(-2000);
     });
+    if (options.logDir !== undefined)
+      child.stderr.pipe(createWriteStream(join(options.logDir, `${options.name}.log`), { flags: 'a' }));
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => this.#onLine(line));
     this.#ended = once(lines, 'close').then(() => undefined);
