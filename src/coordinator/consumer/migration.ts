@@ -47,8 +47,8 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
     return refused('speaks the classic protocol, and may not be moved');
   if (!group.usesConsumerProtocol) return refused('is not one of consumers');
   if (group.size > options.consumerMaxSize) return refused('has more members than one of the new protocol may');
-  if (metadataBytesOf(group) > modules.maxBatchBytes())
-    return refused('has members that say more than one batch can take');
+  if (movedBytesOf(group) > Math.min(modules.maxBatchBytes(), maxMovedBytes))
+    return refused('has members that say too much to be moved at once');
 
   const values: ConsumerGroupRecord[] = [];
   const targets: ConsumerGroupRecord[] = [];
@@ -93,10 +93,16 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
   ];
 }
 
-/** All of it is written again: for what the log will refuse nothing is looked into. */
-function metadataBytesOf(group: ClassicGroup): number {
+/** So much is read and written in some 40 ms of the event loop (I42), whatever the log would take. */
+const maxMovedBytes = 2_000_000;
+
+/** At least: all metadata is written again, and the topics besides. For what the log will refuse nothing is looked into. */
+function movedBytesOf(group: ClassicGroup): number {
   let bytes = 0;
-  for (const { protocols } of group.members()) for (const { metadata } of protocols) bytes += metadata.length;
+  for (const { protocols } of group.members()) {
+    for (const { metadata } of protocols) bytes += metadata.length;
+    bytes += protocols[0]?.metadata.length ?? 0;
+  }
   return bytes;
 }
 

@@ -98,13 +98,8 @@ function giveToLeast(topics: readonly Topic[], audiences: readonly Audience[]): 
   }
   open.sort((a, b) => a.choice - b.choice || (a.topic.id < b.topic.id ? -1 : 1));
   for (const { topic, subscribers } of open) {
-    const unassigned = unassignedOf(topic);
-    for (let given = 0; given < unassigned.length; ) {
-      const least = leastOf(subscribers);
-      for (const audience of subscribers)
-        while (audience.least === least && given < unassigned.length)
-          audience.giveToLeast(present(unassigned[given++], 'there are as many as were counted'));
-    }
+    const receivers = new Receivers(subscribers);
+    for (const one of unassignedOf(topic)) receivers.next().giveToLeast(one);
   }
 }
 
@@ -116,6 +111,31 @@ function leastOf(audiences: readonly Audience[]): number {
   let least = Number.MAX_SAFE_INTEGER;
   for (const audience of audiences) if (audience.least < least) least = audience.least;
   return least;
+}
+
+/** Subscribers of a topic, as long as none of them comes to have fewer partitions than the one that has fewest. */
+class Receivers {
+  readonly #subscribers: readonly Audience[];
+  #least = 0;
+  /** None before this one has a member with so few. */
+  #at: number;
+
+  constructor(subscribers: readonly Audience[]) {
+    this.#subscribers = subscribers;
+    this.#at = subscribers.length;
+  }
+
+  /** Whose member has fewest. */
+  next(): Audience {
+    for (;;) {
+      const audience = this.#subscribers[this.#at];
+      if (audience === undefined) {
+        this.#least = leastOf(this.#subscribers);
+        this.#at = 0;
+      } else if (audience.least === this.#least) return audience;
+      else this.#at++;
+    }
+  }
 }
 
 /**
@@ -145,14 +165,16 @@ const hasMoreThan = (count: number, { owners }: Topic): boolean =>
   owners.some((owner) => owner !== null && owner.count > count);
 
 function levelTopic(topic: Topic, subscribers: readonly Audience[]): boolean {
-  const mayGive = leastOf(subscribers) + 2;
+  const receivers = new Receivers(subscribers);
+  const mayGive = receivers.next().least + 2;
   const givers = new Set<Share>();
   for (const owner of topic.owners) if (owner !== null && owner.count >= mayGive) givers.add(owner);
   let hasMoved = false;
   for (const giver of [...givers].sort((a, b) => b.count - a.count))
-    for (let least = leastOf(subscribers); giver.count - least >= 2 && giver.has(topic); least = leastOf(subscribers)) {
+    while (giver.count - receivers.next().least >= 2 && giver.has(topic)) {
+      // It keeps more than the receiver has, so that nobody comes to have fewer than that one.
       const one = giver.audience.takeOneOf(giver, topic);
-      subscribers.find((audience) => audience.least === least)?.giveToLeast(one);
+      receivers.next().giveToLeast(one);
       hasMoved = true;
     }
   return hasMoved;

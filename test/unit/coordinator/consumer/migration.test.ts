@@ -315,7 +315,7 @@ describe('a classic group that a member of the new protocol joins', () => {
       'whose members say more than one batch takes',
       () => {
         const world = Migration.classic();
-        world.under.maxBatchBytes = 2 * subscription([]).length - 1;
+        world.under.maxBatchBytes = 4 * subscription([]).length - 1;
         return world;
       },
       { ...joining, memberId: 'c', clientId: '', subscribedTopicNames: [] },
