@@ -347,8 +347,11 @@ test('a group that no batch can hold is not written, and goes on when its large 
   const groupId = 'heavy';
   await unharmed(() =>
     asClient(async (client) => {
-      const protocols = [{ name: 'range', metadata: Buffer.alloc(2_000_000) }];
+      const tooHeavy = joinOf(groupId, { protocols: [{ name: 'range', metadata: Buffer.alloc(2_000_000) }] });
+      assert.equal((await client.ask(joinGroupApi, 3, tooHeavy)).errorCode, 42);
+      const protocols = [{ name: 'range', metadata: Buffer.alloc(1_048_500) }];
       const heavy = await client.ask(joinGroupApi, 3, joinOf(groupId, { protocols }));
+      assert.equal(heavy.errorCode, 0);
       const { memberId, generationId } = heavy;
       const sync = (id: string, generation: number) =>
         client.ask(syncGroupApi, 3, {
@@ -364,6 +367,33 @@ test('a group that no batch can hold is not written, and goes on when its large 
     }),
   );
 });
+
+test('groups that are made up, with all that a member may say, have no room beyond a limit', async () => {
+  const protocols = [{ name: 'range', metadata: Buffer.alloc(1_000_000) }];
+  const longest = { sessionTimeoutMs: 1_800_000, rebalanceTimeoutMs: 1_800_000 };
+  const codes: number[] = [];
+  const left: { groupId: string; memberId: string }[] = [];
+  await unharmed(async () => {
+    for (let made = 0; made < 200 && codes.at(-1) !== 15; made++) {
+      const groupId = `made-up-${made}`;
+      // Whoever was let in is gone at once, and stays a member for as long as it said.
+      const joined = await asClient((client) =>
+        client.ask(joinGroupApi, 3, joinOf(groupId, { protocols, ...longest })),
+      );
+      codes.push(joined.errorCode);
+      if (joined.errorCode === 0) left.push({ groupId, memberId: joined.memberId });
+    }
+    assert.equal(codes.at(-1), 15);
+    assert.ok(left.length > 100, `${left.length} groups were let in`);
+    // A group that somebody has made before goes on: `unharmed` sees to it; a new one waits until there is room.
+    await asClient(async (client) => {
+      const [first, ...others] = left;
+      for (const member of first ? [first] : []) await client.ask(leaveGroupApi, 0, member);
+      assert.equal((await client.ask(joinGroupApi, 3, joinOf('there-is-room'))).errorCode, 0);
+      for (const member of others) await client.ask(leaveGroupApi, 0, member);
+    });
+  });
+}, 60_000);
 
 test('patterns that mean harm are refused or matched, and leave others their turn', async () => {
   const patterns = [
