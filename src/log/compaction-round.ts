@@ -31,10 +31,21 @@ import type { Clock } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import { earlier, type Offset } from '../model/brands.ts';
 import { BrokerError } from '../model/fault.ts';
-import { filterBatch, RecordWalk } from '../records/batch-filter.ts';
+import {
+  type BatchFilter,
+  BatchSurvey,
+  type Remnant,
+  Rewriting,
+  rebuilt,
+  rewrittenAtOnce,
+} from '../records/batch-filter.ts';
 import * as header from '../records/batch-header.ts';
-import { hasValidCrc, unpackedRecords } from '../records/record-batch.ts';
-import { unpackLimit } from '../records/validate-batch.ts';
+import { codecOf } from '../records/compression.ts';
+import { packerOf } from '../records/packer.ts';
+import { hasValidCrc } from '../records/record-batch.ts';
+import { unpackLimit } from '../records/record-check.ts';
+import { recordPieces, recordsAtOnce } from '../records/record-pieces.ts';
+import { RecordWalk } from '../records/record-walk.ts';
 import { OffsetMap } from './offset-map.ts';
 import type { CleanableSegments, PartitionLog } from './partition-log.ts';
 import { largestRelativeOffset, Segment } from './segment.ts';
@@ -79,6 +90,11 @@ function problemOf(batch: Buffer, from: Offset, segmentEnd: Offset): string | nu
 const sliceBytes = 256 << 10;
 /** What looking at one record takes, in bytes of unpacking: its key is hashed, which takes about a microsecond. */
 const bytesPerRecord = 64;
+/** Records of one batch that are looked at before others have a turn. */
+const sliceRecords = sliceBytes / bytesPerRecord;
+
+/** What writing records anew takes, as against unpacking as many bytes: they are copied one by one. */
+const rewritingFactor = 4;
 
 /** Tombstones that are to stay longer get no horizon: timestamps could not be told exactly from one so late. */
 const longestRetentionMs = 2 ** 50;
@@ -92,6 +108,13 @@ class Blocked extends Error {
   }
 }
 class Abandoned extends Error {}
+
+/** A batch that unpacks to more than may be looked at: it came before the topic was compacted. */
+function asBlocked(error: unknown, segment: Segment): Blocked | null {
+  if (error instanceof Blocked) return error;
+  const isTooLarge = error instanceof BrokerError && error.fault.code === 'MESSAGE_TOO_LARGE';
+  return isTooLarge ? new Blocked(segment.baseOffset, error.message) : null;
+}
 
 export async function compactionRound(
   log: PartitionLog,
@@ -110,6 +133,8 @@ class Round {
   readonly #nowMs: number;
   readonly #epochStarts: ReadonlySet<Offset>;
   readonly #unpackBytes: number;
+  /** Where the next segment begins. */
+  readonly #ends = new Map<Segment, Offset>();
   #endOffset: Offset;
   #spentBytes = 0;
   #bytesRead = 0;
@@ -125,6 +150,8 @@ class Round {
     this.#epochStarts = new Set(log.epochs.entries.map(({ startOffset }) => startOffset));
     this.#unpackBytes = unpackLimit(log.config.maxMessageBytes);
     this.#endOffset = firstDirtyOffset;
+    for (const [index, segment] of cleanable.segments.entries())
+      this.#ends.set(segment, cleanable.segments[index + 1]?.baseOffset ?? cleanable.endOffset);
   }
 
   async run(): Promise<RoundResult> {
@@ -155,10 +182,8 @@ class Round {
     };
   }
 
-  /** Where the next segment begins. */
   #endOf(segment: Segment): Offset {
-    const { segments, endOffset } = this.#found;
-    return segments[segments.indexOf(segment) + 1]?.baseOffset ?? endOffset;
+    return this.#ends.get(segment) as Offset;
   }
 
   /** The batches of a segment from `from` on, checked, as many at a time as one slice has. */
@@ -191,13 +216,25 @@ class Round {
     }
   }
 
-  /** After a batch and its records: packed batches can be much larger than the slice they came in. */
-  async #spend(batch: Buffer, records: Buffer): Promise<void> {
-    this.#spentBytes += records.length + header.recordCountOf(batch) * bytesPerRecord;
-    if (this.#spentBytes < sliceBytes) return;
+  /** After each step: what is packed can be very much larger than the slice it came in. True where a pause is due. */
+  #spend(bytes: number): boolean {
+    this.#spentBytes += bytes;
+    return this.#spentBytes >= sliceBytes;
+  }
+
+  async #pause(): Promise<void> {
     this.#spentBytes = 0;
     await this.#modules.pause();
     if (this.#isOver) throw new Abandoned();
+  }
+
+  /** `step` is called until it has looked at fewer records than it may. */
+  async #inSlices(step: (most: number) => number): Promise<void> {
+    let count = sliceRecords;
+    while (count === sliceRecords) {
+      count = step(sliceRecords);
+      if (this.#spend(count * bytesPerRecord)) await this.#pause();
+    }
   }
 
   /** Notes the keys from the first dirty offset on, and with them where the round ends. Gives what ended it too soon. */
@@ -208,15 +245,14 @@ class Round {
       try {
         for await (const batches of this.#slices(segment, segmentEnd, this.#firstDirty))
           for (const batch of batches) {
-            const records = unpackedRecords(batch, this.#unpackBytes);
-            if (!this.#note(batch, records)) return this.#isFullAt(segment);
+            if (!(await this.#note(batch))) return this.#isFullAt(segment);
             this.#endOffset = header.nextOffsetOf(batch);
-            await this.#spend(batch, records);
           }
       } catch (error) {
-        if (!(error instanceof Blocked)) throw error;
+        const blocked = asBlocked(error, segment);
+        if (blocked === null) throw error;
         this.#endOffset = earlier(this.#endOffset, segment.baseOffset);
-        return error;
+        return blocked;
       }
       this.#endOffset = segmentEnd;
     }
@@ -227,14 +263,32 @@ class Round {
    * False where the map is full. What it has of the batch may stay: each of its records is in the log, below the high
    * watermark, and no record before it is the last of its key.
    */
-  #note(batch: Buffer, records: Buffer): boolean {
-    const walk = new RecordWalk(batch, records);
-    while (walk.next()) {
-      const { key } = walk;
-      if (key === null || walk.offset < this.#firstDirty) continue;
-      if (!this.#map.put(key, walk.offset)) return false;
+  async #note(batch: Buffer): Promise<boolean> {
+    const walk = new RecordWalk(batch);
+    let isFull = false;
+    const step = (most: number): number => {
+      for (let count = 0; count < most; count++) {
+        if (!walk.next()) return count;
+        const { key } = walk;
+        if (key === null || walk.offset < this.#firstDirty || this.#map.put(key, walk.offset)) continue;
+        isFull = true;
+        return count;
+      }
+      return most;
+    };
+    for await (const records of this.#piecesOf(batch, recordsAtOnce(batch))) {
+      walk.enter(records);
+      await this.#inSlices(step);
+      if (isFull) return false;
+      if (this.#spend(records.length)) await this.#pause();
     }
+    walk.finish();
     return true;
+  }
+
+  /** `all` of its records where they are known. */
+  #piecesOf(batch: Buffer, all: Buffer | null): AsyncIterable<Buffer> | Iterable<Buffer> {
+    return all === null ? recordPieces(batch, this.#unpackBytes) : [all];
   }
 
   /** The next round goes on from here; unless there is no batch small enough for the map. */
@@ -304,15 +358,14 @@ class Round {
           position = cleaned.sizeBytes;
         };
         for (const batch of batches) {
-          const records = unpackedRecords(batch, this.#unpackBytes);
-          const rest = header.baseOffsetOf(batch) >= this.#endOffset ? batch : this.#filtered(batch, records);
+          const rest = header.baseOffsetOf(batch) >= this.#endOffset ? batch : await this.#filtered(batch);
           if (rest !== batch) isChanged = true;
           if (rest !== null) {
             cleaned.noteAppend(rest, indexIntervalBytes);
             appendChunk(chunks, rest);
             if (cleaned.sizeBytes - position > sliceBytes) await flush();
           }
-          await this.#spend(batch, records);
+          if (this.#spend(batch.length)) await this.#pause();
         }
         await flush();
       }
@@ -322,10 +375,24 @@ class Round {
     return true;
   }
 
-  #filtered(batch: Buffer, records: Buffer): Buffer | null {
+  /** What stays of a batch: itself where nothing goes, null where nothing is left. */
+  async #filtered(batch: Buffer): Promise<Buffer | null> {
+    const all = recordsAtOnce(batch);
+    const survey = new BatchSurvey(batch, this.#filterOf(batch));
+    for await (const records of this.#piecesOf(batch, all)) {
+      survey.enter(records);
+      await this.#inSlices((most) => survey.look(most));
+      if (this.#spend(records.length)) await this.#pause();
+    }
+    const result = survey.result();
+    if (result === null || Buffer.isBuffer(result)) return result;
+    return all === null ? this.#rewritten(result) : rewrittenAtOnce(result, all);
+  }
+
+  #filterOf(batch: Buffer): BatchFilter {
     const { deleteRetentionMs } = this.#log.config;
     const isDue = header.hasDeleteHorizon(batch) && header.baseTimestampOf(batch) <= this.#nowMs;
-    return filterBatch(batch, records, {
+    return {
       newHorizonMs: deleteRetentionMs <= longestRetentionMs ? this.#nowMs + deleteRetentionMs : null,
       keepsHeader:
         this.#isRemembered(batch) ||
@@ -336,7 +403,24 @@ class Round {
         const latest = this.#map.get(key);
         return (latest === null || offset >= latest) && (hasValue || !isDue || offset >= this.#firstDirty);
       },
-    });
+    };
+  }
+
+  /** A batch whose records are too many for one piece: they are unpacked a second time, and packed as they come. */
+  async #rewritten(remnant: Remnant): Promise<Buffer> {
+    const { batch } = remnant;
+    const packer = packerOf(codecOf(header.codecNumberOf(batch)), Number.POSITIVE_INFINITY);
+    try {
+      const rewriting = new Rewriting(remnant);
+      for await (const records of recordPieces(batch, this.#unpackBytes))
+        for (const chunk of rewriting.of(records)) {
+          await packer.write(chunk);
+          if (this.#spend(chunk.length * rewritingFactor)) await this.#pause();
+        }
+      return rebuilt(remnant, await packer.finish());
+    } finally {
+      packer.discard();
+    }
   }
 
   /** Whether the state of the batch's producer is made from this batch, among others. */

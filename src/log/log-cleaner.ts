@@ -236,7 +236,7 @@ export class LogCleaner {
     const facts = { err: error, directory: log.directory };
     const isDamaged =
       error instanceof BrokerError &&
-      (error.fault.code === 'SEGMENT_CORRUPT' || error.fault.code === 'CORRUPT_MESSAGE');
+      ['SEGMENT_CORRUPT', 'CORRUPT_MESSAGE', 'MESSAGE_TOO_LARGE'].includes(error.fault.code);
     if (!isDamaged) return this.#modules.logger.warn(facts, 'a log was not compacted; it will be tried again');
     this.#damaged.add(log);
     this.#modules.logger.error(facts, 'a damaged log is not compacted any more');

@@ -24,6 +24,7 @@ import {
   type TopicId,
 } from '../model/brands.ts';
 import { partitionKey } from '../model/topic-partition.ts';
+import { BatchInspector } from './batch-inspection.ts';
 import { formatOffsets, parseOffsets, readTextFile } from './checkpoint-file.ts';
 import * as files from './directory-files.ts';
 import { type CleanerOptions, type HighWatermarkOf, LogCleaner } from './log-cleaner.ts';
@@ -101,6 +102,7 @@ export class LogDirectory {
   /** By directory name: the end of what is being done with it. */
   readonly #turns = new Map<string, Promise<void>>();
   readonly #cleaner: LogCleaner;
+  readonly #inspector: BatchInspector;
   readonly #recoveryPoints: Map<string, Offset>;
   readonly #logStarts: Map<string, Offset>;
   readonly #highWatermarks: Map<string, files.HighWatermark>;
@@ -154,6 +156,7 @@ export class LogDirectory {
     this.lastStop = lastStopOf(root);
     this.#isStopKnown = this.lastStop === 'clean';
     this.tailCache = new TailCache(tailCacheBytes ?? defaultTailCacheBytes);
+    this.#inspector = new BatchInspector(modules);
     this.#cleaner = new LogCleaner({ path, firstDirty: root.firstDirty }, () => this.logs, modules);
     this.#recoveryPoints = root.recoveryPoints;
     this.#logStarts = root.logStarts;
@@ -286,6 +289,7 @@ export class LogDirectory {
           recoveryPoint: (isOld ? this.#recoveryPoints.get(name) : undefined) ?? offsetZero,
           lastStop: isOld ? this.lastStop : 'clean',
           tailCache: this.tailCache,
+          inspector: this.#inspector,
         },
         this.#modules,
       );

@@ -1,8 +1,9 @@
 /** Which batches and records lie where on the disk: reads by offset, and searches by timestamp, over a log's segments. */
-import type { LeaderEpoch, Offset } from '../model/brands.ts';
+import { type LeaderEpoch, later, type Offset } from '../model/brands.ts';
+import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
-import { recordsOf } from '../records/record-batch.ts';
-import { unpackLimit } from '../records/validate-batch.ts';
+import { RecordWalk } from '../records/record-walk.ts';
+import type { BatchInspector } from './batch-inspection.ts';
 import type { LogConfig } from './log-config.ts';
 import type { ReadLimits } from './read-limits.ts';
 import type { Segment } from './segment.ts';
@@ -48,14 +49,16 @@ export class LogReader {
   /** The log's own list: it grows and shrinks under the reader. */
   readonly #segments: readonly Segment[];
   readonly #config: () => LogConfig;
+  readonly #inspector: BatchInspector;
   /** Where reads left off: the next one of the same reader begins there. */
   readonly #positions = new Map<Offset, { readonly segment: Segment; readonly position: number }>();
   #cuts = 0;
   #swaps = 0;
 
-  constructor(segments: readonly Segment[], config: () => LogConfig) {
+  constructor(segments: readonly Segment[], config: () => LogConfig, inspector: BatchInspector) {
     this.#segments = segments;
     this.#config = config;
+    this.#inspector = inspector;
   }
 
   /** The log is being cut: positions do not hold any more, and a read under way may find less than it looked for. */
@@ -163,18 +166,46 @@ export class LogReader {
   }
 
   async #firstRecord(segment: Segment, wantedMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
-    const { indexIntervalBytes, maxMessageBytes } = this.#config();
+    const { indexIntervalBytes } = this.#config();
     const below = await segment.offsetBelowTimestamp(wantedMs, indexIntervalBytes);
-    let found: TimestampOffset | null = null;
-    await segment.visitBatches(await segment.positionBefore(below, indexIntervalBytes), (batch) => {
-      if (header.lastOffsetOf(batch) < logStartOffset || header.maxTimestampOf(batch) < wantedMs) return undefined;
-      for (const { offset, timestampMs } of recordsOf(batch, unpackLimit(maxMessageBytes))) {
-        if (timestampMs < wantedMs || offset < logStartOffset) continue;
-        found = { offset, timestampMs, leaderEpoch: header.partitionLeaderEpochOf(batch) };
+    let position = await segment.positionBefore(below, indexIntervalBytes);
+    for (;;) {
+      let batch: Buffer | null = null;
+      await segment.visitBatches(position, (candidate, at) => {
+        if (header.lastOffsetOf(candidate) < logStartOffset || header.maxTimestampOf(candidate) < wantedMs)
+          return undefined;
+        batch = Buffer.from(candidate);
+        position = at + candidate.length;
         return 'stop';
-      }
-      return undefined;
-    });
-    return found;
+      });
+      if (batch === null) return null;
+      const found = await this.#firstRecordOf(batch, wantedMs, logStartOffset);
+      if (found !== null) return found;
+    }
+  }
+
+  /**
+   * Nobody has looked into a batch of a topic that is not compacted. One that cannot be read, or unpacks to more than may be
+   * looked at, is answered with its first offset: no record before that is as late, and its readers find out the rest.
+   */
+  async #firstRecordOf(batch: Buffer, wantedMs: number, logStartOffset: Offset): Promise<TimestampOffset | null> {
+    const leaderEpoch = header.partitionLeaderEpochOf(batch);
+    const maxTimestampMs = header.maxTimestampOf(batch);
+    const isStamped = header.hasLogAppendTime(batch);
+    const walk = new RecordWalk(batch);
+    try {
+      return await this.#inspector.search(batch, this.#config().maxMessageBytes, (records) => {
+        walk.enter(records);
+        while (walk.next()) {
+          const timestampMs = isStamped ? maxTimestampMs : header.baseTimestampOf(batch) + walk.timestampDelta;
+          const offset = walk.offset as Offset;
+          if (timestampMs >= wantedMs && offset >= logStartOffset) return { offset, timestampMs, leaderEpoch };
+        }
+        return null;
+      });
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      return { offset: later(header.baseOffsetOf(batch), logStartOffset), timestampMs: maxTimestampMs, leaderEpoch };
+    }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * One partition on disk: what was appended, in which order, how far is it written and synced, and how is it read?
  *
- *     appendAsLeader ─┐ checks, offset, epoch, producers, index rows: at once, in memory
+ *     queueAsLeader ──┐ checks, offset, epoch, producers, index rows: at once, in memory
  *     appendAsFollower┴─► queue ─► one write at a time (I26) ─► onAppended ─► fdatasync ─► recoveryPoint ─► index files
  *                           │            │                                        │
  *                        assigned     logEndOffset ≤ assigned              recoveryPoint ≤ logEndOffset
@@ -21,16 +21,12 @@ import { assert } from '../model/assert.ts';
 import { earlier, type LeaderEpoch, noLeaderEpoch, type Offset, offsetZero, type TopicId } from '../model/brands.ts';
 import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
-import { codecNumber } from '../records/compression.ts';
+import { codecOf } from '../records/compression.ts';
 import { decodeEndTransactionMarker } from '../records/control-record.ts';
-import { recompressed } from '../records/record-batch.ts';
-import {
-  type BatchLimits,
-  type BatchOrigin,
-  setLogAppendTime,
-  unpackLimit,
-  validateBatch,
-} from '../records/validate-batch.ts';
+import { unpackedRecords } from '../records/record-batch.ts';
+import { checkRecords } from '../records/record-check.ts';
+import { type BatchOrigin, setLogAppendTime, validateBatch } from '../records/validate-batch.ts';
+import { BatchInspector } from './batch-inspection.ts';
 import { formatEpochs } from './checkpoint-file.ts';
 import type { EpochCache } from './epoch-cache.ts';
 import { checkedFollowerBatches } from './follower-batches.ts';
@@ -98,6 +94,8 @@ export interface OpenOptions {
   readonly logStartOffset?: Offset;
   /** Shared by all logs of a process; none keeps no bytes. */
   readonly tailCache?: TailCache;
+  /** Shared by all logs of a process; its own where absent. */
+  readonly inspector?: BatchInspector;
 }
 
 export interface LogModules {
@@ -129,9 +127,9 @@ export class PartitionLog {
   onRecoveryPointLowered: (() => Promise<void>) | null = null;
   readonly #modules: LogModules;
   readonly #tail: PartitionTail;
+  readonly #inspector: BatchInspector;
   readonly #segments: Segment[];
   #config: LogConfig;
-  #limits: BatchLimits;
   #logStartOffset: Offset;
   #assignedEnd: Offset;
   #logEndOffset: Offset;
@@ -178,9 +176,9 @@ export class PartitionLog {
     this.epochs = recovered.epochs;
     this.#modules = modules;
     this.#tail = (options.tailCache ?? noTail).tailOf();
+    this.#inspector = options.inspector ?? new BatchInspector(modules);
     this.#segments = recovered.segments;
     this.#config = options.config;
-    this.#limits = limitsOf(options.config);
     this.#producers = new LogProducers(options.directory, recovered, () => this.#config, modules);
     this.#logStartOffset = recovered.logStartOffset;
     this.#assignedEnd = recovered.logEndOffset;
@@ -199,7 +197,7 @@ export class PartitionLog {
       { recoveryPoint: recovered.logEndOffset, isNewDirectory: isNew },
       modules,
     );
-    this.#reader = new LogReader(this.#segments, () => this.#config);
+    this.#reader = new LogReader(this.#segments, () => this.#config, this.#inspector);
     this.#queue = new WriteQueue({
       fileFor: (run) => this.#fileFor(run),
       onWritten: (runs) => this.#onWritten(runs),
@@ -250,57 +248,76 @@ export class PartitionLog {
 
   updateConfig(config: LogConfig): void {
     this.#config = config;
-    this.#limits = limitsOf(config);
   }
 
   // Appending
 
-  /** Appends one batch as `queueAsLeader` does, and resolves when it is written. */
+  /** Prepares and queues one batch, and resolves when it is written. */
   appendAsLeader(
     batch: Buffer,
     epoch: LeaderEpoch,
     options: { readonly origin: BatchOrigin } = { origin: 'client' },
   ): Promise<AppendResult> {
-    const { result, written } = this.queueAsLeader(batch, epoch, options);
-    return written.then(() => result);
+    const append = (ready: Buffer): Promise<AppendResult> => {
+      const { result, written } = this.queueAsLeader(ready, epoch, options);
+      return written.then(() => result);
+    };
+    const prepared = options.origin === 'client' ? this.prepareAsLeader(batch) : batch;
+    return prepared instanceof Promise ? prepared.then(append) : append(prepared);
   }
 
   /**
-   * Takes one batch of a client or a coordinator: checks it, gives it its offset and leader epoch in place, and queues
-   * it, all before this returns. Throws the refusals of `validate-batch.ts` and `producer-state.ts`, and STORAGE, with
-   * nothing changed.
+   * What a client's batch goes through before it can be queued, where its records must be looked into: in most topics
+   * that is nothing. Gives the batch to queue, as it is or in the topic's codec; at once, unless it takes long. Throws or
+   * rejects with the refusals of `validate-batch.ts` and `batch-inspection.ts`, and STORAGE.
+   */
+  prepareAsLeader(batch: Buffer): Buffer | Promise<Buffer> {
+    const { cleanupPolicy, compressionType, maxMessageBytes } = this.#config;
+    if (!cleanupPolicy.compact && compressionType === 'producer') return batch;
+    this.#refuseUnlessOpen();
+    validateBatch(batch, this.#config, 'client', this.#modules.clock.wallMs());
+    const asSent = codecOf(header.codecNumberOf(batch));
+    const wanted = compressionType === 'uncompressed' ? 'none' : compressionType;
+    const codec = wanted === 'producer' ? asSent : wanted;
+    if (!cleanupPolicy.compact && codec === asSent) return batch;
+    return this.#inspector.inspect(batch, { checksKeys: cleanupPolicy.compact, codec, maxMessageBytes });
+  }
+
+  /**
+   * Takes one batch of a client, prepared, or of a coordinator: checks it, gives it its offset and leader epoch in place,
+   * and queues it, all before this returns. Throws the refusals of `validate-batch.ts` and `producer-state.ts`, and
+   * STORAGE, with nothing changed.
    */
   queueAsLeader(batch: Buffer, epoch: LeaderEpoch, options: { readonly origin: BatchOrigin }): QueuedAppend {
     this.#refuseUnlessOpen();
     const nowMs = this.#modules.clock.wallMs();
-    validateBatch(batch, this.#limits, options.origin, nowMs);
+    validateBatch(batch, this.#config, options.origin, nowMs);
+    if (options.origin === 'coordinator') this.#checkOwnRecords(batch);
     if (header.producerIdOf(batch) >= 0) {
       const known = this.#producers.check(batch, nowMs);
       if (known !== null) return { result: this.#resultOf(known), written: this.#asSafeAs(known) };
     }
-    const stored = this.#inTopicCodec(batch);
     const isStamped = this.#config.messageTimestampType === 'LogAppendTime';
-    if (isStamped) setLogAppendTime(stored, nowMs);
-    if (header.isControlBatch(stored)) decodeEndTransactionMarker(stored); // refused before anything is changed
+    if (isStamped) setLogAppendTime(batch, nowMs);
+    if (header.isControlBatch(batch)) decodeEndTransactionMarker(batch); // refused before anything is changed
     const latest = this.epochs.latest();
     assert(latest === null || epoch >= latest.epoch, 'a leader appends under the newest epoch');
     const baseOffset = this.#assignedEnd;
-    header.assignOffsetAndEpoch(stored, baseOffset, epoch);
+    header.assignOffsetAndEpoch(batch, baseOffset, epoch);
     const result: AppendResult = {
       baseOffset,
-      lastOffset: header.lastOffsetOf(stored),
+      lastOffset: header.lastOffsetOf(batch),
       logAppendTimeMs: isStamped ? nowMs : -1,
       duplicate: false,
     };
-    return { result, written: this.#enqueue([stored], stored.length) };
+    return { result, written: this.#enqueue([batch], batch.length) };
   }
 
-  #inTopicCodec(batch: Buffer): Buffer {
-    const wanted = this.#config.compressionType;
-    if (wanted === 'producer' || header.isControlBatch(batch)) return batch;
-    const codec = wanted === 'uncompressed' ? 'none' : wanted;
-    if (header.codecNumberOf(batch) === codecNumber(codec)) return batch;
-    return recompressed(batch, codec, unpackLimit(this.#config.maxMessageBytes));
+  /** A coordinator's: few, and not packed. */
+  #checkOwnRecords(batch: Buffer): void {
+    const { cleanupPolicy, maxMessageBytes } = this.#config;
+    if (!cleanupPolicy.compact || header.isControlBatch(batch)) return;
+    checkRecords(batch, unpackedRecords(batch, maxMessageBytes));
   }
 
   /** The first answer again. */
@@ -664,5 +681,3 @@ export class PartitionLog {
     for (const segment of this.#segments) await segment.close().catch(() => {});
   }
 }
-
-const limitsOf = (config: LogConfig): BatchLimits => ({ ...config, isCompacted: config.cleanupPolicy.compact });

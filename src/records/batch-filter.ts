@@ -9,72 +9,16 @@
  *
  * A batch that keeps a tombstone is given a delete horizon, once: from that time on the tombstone may go. It takes the
  * place of the base timestamp, so the deltas of the records are written anew.
+ *
+ * All of it can be done in steps, with the records a piece at a time: a survey of which stay, and only where that is not
+ * all of them a second look at the same pieces, which copies.
  */
 import { assert } from '../model/assert.ts';
-import { BrokerError } from '../model/fault.ts';
 import * as header from './batch-header.ts';
 import { codecOf, compress } from './compression.ts';
 import { writeCrc } from './record-batch.ts';
-import { RecordCursor, varintBytes, writeVarint } from './varint.ts';
-
-/** One record of a batch, as far as compaction looks at it; the same object for each, moved on. */
-export class RecordWalk {
-  readonly #bytes: Buffer;
-  readonly #cursor: RecordCursor;
-  readonly #baseOffset: number;
-  #left: number;
-  /** Where the record begins, with its length in front, and where the next one does. */
-  start = 0;
-  end = 0;
-  offset = 0;
-  timestampDelta = 0;
-  /** Where what follows the timestamp begins. */
-  restStart = 0;
-  #keyStart = 0;
-  #keyLength = -1;
-  hasValue = false;
-
-  /** Over the unpacked records of `batch`. Throws CORRUPT_MESSAGE as soon as something does not fit. */
-  constructor(batch: Buffer, records: Buffer) {
-    this.#bytes = records;
-    this.#cursor = new RecordCursor(records);
-    this.#baseOffset = header.baseOffsetOf(batch);
-    this.#left = header.recordCountOf(batch);
-  }
-
-  /** Moves on to the next record; false after the last. */
-  next(): boolean {
-    const cursor = this.#cursor;
-    if (this.#left <= 0) {
-      if (cursor.bytesLeft > 0) throw corrupt(`${cursor.bytesLeft} bytes are left after the last record`);
-      return false;
-    }
-    this.#left--;
-    this.start = cursor.position;
-    const length = cursor.varint();
-    if (length < 0 || length > cursor.bytesLeft) throw corrupt('a record is cut short');
-    this.end = cursor.position + length;
-    cursor.skip(1);
-    this.timestampDelta = cursor.varlong();
-    this.restStart = cursor.position;
-    this.offset = this.#baseOffset + cursor.varint();
-    this.#keyLength = cursor.varint();
-    this.#keyStart = cursor.position;
-    if (this.#keyLength > 0) cursor.skip(this.#keyLength);
-    const valueLength = cursor.varint();
-    this.hasValue = valueLength >= 0;
-    if (cursor.position + Math.max(valueLength, 0) > this.end) throw corrupt('a value is longer than its record');
-    cursor.skip(this.end - cursor.position);
-    return true;
-  }
-
-  /** A view of the key, null where there is none. */
-  get key(): Buffer | null {
-    return this.#keyLength < 0 ? null : this.#bytes.subarray(this.#keyStart, this.#keyStart + this.#keyLength);
-  }
-}
-
-const corrupt = (reason: string): BrokerError => new BrokerError({ code: 'CORRUPT_MESSAGE', reason });
+import { RecordWalk } from './record-walk.ts';
+import { varintBytes, writeVarint } from './varint.ts';
 
 export interface BatchFilter {
   retains(record: RecordWalk): boolean;
@@ -84,79 +28,161 @@ export interface BatchFilter {
   readonly keepsHeader: boolean;
 }
 
-/**
- * What is left of one whole batch with a right CRC and these records, unpacked: the batch itself where nothing changes, a new one, or null. Throws
- * CORRUPT_MESSAGE where the records make no sense.
- */
-export function filterBatch(batch: Buffer, records: Buffer, filter: BatchFilter): Buffer | null {
-  const walk = new RecordWalk(batch, records);
-  const kept: Kept = { spans: [], count: 0, maxDelta: Number.NEGATIVE_INFINITY, hasTombstone: false };
-  while (walk.next()) if (filter.retains(walk)) note(kept, walk);
-  if (kept.count === 0) return filter.keepsHeader ? headerOnly(batch) : null;
-  const horizonMs = kept.hasTombstone && !header.hasDeleteHorizon(batch) ? filter.newHorizonMs : null;
-  if (horizonMs === null && kept.count === header.recordCountOf(batch)) return batch;
-  const plain = horizonMs === null ? pick(records, kept) : pickAnew(batch, records, kept, horizonMs);
-  return rebuilt(batch, plain, kept, horizonMs);
+/** A batch without some of its records, of which it is known which. */
+export interface Remnant {
+  readonly batch: Buffer;
+  /** Of each record in turn. */
+  readonly kept: RecordFlags;
+  readonly count: number;
+  readonly maxTimestampMs: number;
+  /** What the records count their timestamps from now; null where that is as before. */
+  readonly horizonMs: number | null;
 }
 
-interface Kept {
-  /** Stretches of records that stay: where each begins and ends. */
-  readonly spans: number[];
-  count: number;
-  maxDelta: number;
-  hasTombstone: boolean;
-}
+/** A bit for each record; grows as they come, since what the header counts need not be there. */
+class RecordFlags {
+  #bytes = Buffer.alloc(32);
+  #count = 0;
 
-function note(kept: Kept, { start, end, timestampDelta, hasValue }: RecordWalk): void {
-  if (kept.spans.at(-1) === start) kept.spans[kept.spans.length - 1] = end;
-  else kept.spans.push(start, end);
-  kept.count++;
-  kept.maxDelta = Math.max(kept.maxDelta, timestampDelta);
-  if (!hasValue) kept.hasTombstone = true;
-}
-
-function pick(records: Buffer, { spans }: Kept): Buffer {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < spans.length; at += 2) pieces.push(records.subarray(spans[at], spans[at + 1]));
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
-}
-
-/** The records that stay, their timestamps told from `baseMs` on. */
-function pickAnew(batch: Buffer, records: Buffer, kept: Kept, baseMs: number): Buffer {
-  const shift = header.baseTimestampOf(batch) - baseMs;
-  // A length and a delta of at most ten bytes each are what can grow.
-  const bytes = Buffer.allocUnsafe(records.length + kept.count * 16);
-  const walk = new RecordWalk(batch, records);
-  let at = 0;
-  let span = 0;
-  while (walk.next()) {
-    while (walk.start >= (kept.spans[span + 1] ?? Number.POSITIVE_INFINITY)) span += 2;
-    if (walk.start < (kept.spans[span] ?? Number.POSITIVE_INFINITY)) continue;
-    const delta = walk.timestampDelta + shift;
-    at = writeVarint(bytes, 1 + varintBytes(delta) + walk.end - walk.restStart, at);
-    bytes[at++] = 0;
-    at = writeVarint(bytes, delta, at);
-    at += records.copy(bytes, at, walk.restStart, walk.end);
+  add(isSet: boolean): void {
+    const at = this.#count >> 3;
+    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(at)]);
+    if (isSet) this.#bytes[at] = (this.#bytes[at] as number) | (1 << (this.#count & 7));
+    this.#count++;
   }
-  return bytes.subarray(0, at);
+
+  has(index: number): boolean {
+    return ((this.#bytes[index >> 3] as number) & (1 << (index & 7))) !== 0;
+  }
 }
 
-function rebuilt(batch: Buffer, plain: Buffer, kept: Kept, horizonMs: number | null): Buffer {
-  const packed = compress(codecOf(header.codecNumberOf(batch)), plain);
+/** Which records of a whole batch with a right CRC stay? All methods throw CORRUPT_MESSAGE where they make no sense. */
+export class BatchSurvey {
+  readonly #batch: Buffer;
+  readonly #filter: BatchFilter;
+  readonly #walk: RecordWalk;
+  readonly #kept = new RecordFlags();
+  #count = 0;
+  #maxDelta = Number.NEGATIVE_INFINITY;
+  #hasTombstone = false;
+
+  constructor(batch: Buffer, filter: BatchFilter) {
+    this.#batch = batch;
+    this.#filter = filter;
+    this.#walk = new RecordWalk(batch);
+  }
+
+  /** The next of its records, unpacked, whole ones. */
+  enter(records: Buffer): void {
+    this.#walk.enter(records);
+  }
+
+  /** Looks at no more than `most` of those that were entered, and gives how many that were. */
+  look(most: number): number {
+    const walk = this.#walk;
+    for (let count = 0; count < most; count++) {
+      if (!walk.next()) return count;
+      const stays = this.#filter.retains(walk);
+      this.#kept.add(stays);
+      if (!stays) continue;
+      this.#count++;
+      this.#maxDelta = Math.max(this.#maxDelta, walk.timestampDelta);
+      if (!walk.hasValue) this.#hasTombstone = true;
+    }
+    return most;
+  }
+
+  /** What is left, once all records have been seen: the batch itself, a header, nothing, or what `Rewriting` makes. */
+  result(): Buffer | Remnant | null {
+    this.#walk.finish();
+    const batch = this.#batch;
+    if (this.#count === 0) return this.#filter.keepsHeader ? headerOnly(batch) : null;
+    const horizonMs = this.#hasTombstone && !header.hasDeleteHorizon(batch) ? this.#filter.newHorizonMs : null;
+    if (horizonMs === null && this.#count === header.recordCountOf(batch)) return batch;
+    // Within what the batch says of itself: nobody has checked the times of its records.
+    const latestMs = Math.min(header.maxTimestampOf(batch), header.baseTimestampOf(batch) + this.#maxDelta);
+    const maxTimestampMs = header.hasLogAppendTime(batch)
+      ? header.maxTimestampOf(batch)
+      : Math.max(header.noTimestamp, latestMs);
+    return { batch, kept: this.#kept, count: this.#count, maxTimestampMs, horizonMs };
+  }
+}
+
+/** Of what is copied at a time. */
+const chunkBytes = 256 << 10;
+/** A length and a delta of at most ten bytes each are what is written anew of a record, with an attribute between. */
+const rewrittenBytes = 21;
+
+/** The records that stay, copied out of the pieces that were surveyed. */
+export class Rewriting {
+  readonly #remnant: Remnant;
+  readonly #walk: RecordWalk;
+  readonly #shift: number;
+  #index = 0;
+
+  constructor(remnant: Remnant) {
+    const { batch, horizonMs } = remnant;
+    this.#remnant = remnant;
+    this.#walk = new RecordWalk(batch);
+    this.#shift = horizonMs === null ? 0 : header.baseTimestampOf(batch) - horizonMs;
+  }
+
+  /** What stays of these, in chunks of their own. */
+  *of(records: Buffer): Generator<Buffer, void, undefined> {
+    const { kept, horizonMs, count } = this.#remnant;
+    const walk = this.#walk;
+    const room = Math.min(chunkBytes, records.length + (horizonMs === null ? 0 : count * rewrittenBytes));
+    let chunk = Buffer.allocUnsafe(room);
+    let at = 0;
+    walk.enter(records);
+    while (walk.next()) {
+      if (!kept.has(this.#index++)) continue;
+      let from = walk.start;
+      if (horizonMs !== null) {
+        if (at + rewrittenBytes > chunk.length) {
+          yield chunk.subarray(0, at);
+          chunk = Buffer.allocUnsafe(chunkBytes);
+          at = 0;
+        }
+        const delta = walk.timestampDelta + this.#shift;
+        at = writeVarint(chunk, 1 + varintBytes(delta) + walk.end - walk.restStart, at);
+        chunk[at++] = 0;
+        at = writeVarint(chunk, delta, at);
+        from = walk.restStart;
+      }
+      while (from < walk.end) {
+        if (at === chunk.length) {
+          yield chunk;
+          chunk = Buffer.allocUnsafe(chunkBytes);
+          at = 0;
+        }
+        const copied = records.copy(chunk, at, from, walk.end);
+        from += copied;
+        at += copied;
+      }
+    }
+    if (at > 0) yield chunk.subarray(0, at);
+  }
+}
+
+/** The batch whose records are `packed`, in the codec it had. */
+export function rebuilt({ batch, count, maxTimestampMs, horizonMs }: Remnant, packed: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(header.batchHeaderBytes + packed.length);
   batch.copy(bytes, 0, 0, header.batchHeaderBytes);
   packed.copy(bytes, header.batchHeaderBytes);
   bytes.writeInt32BE(bytes.length - header.batchLengthOverhead, 8);
-  if (!header.hasLogAppendTime(batch)) header.writeInt64(bytes, maxTimestampOf(batch, kept), 35);
+  header.writeInt64(bytes, maxTimestampMs, 35);
   if (horizonMs !== null) header.setDeleteHorizon(bytes, horizonMs);
-  bytes.writeInt32BE(kept.count, 57);
+  bytes.writeInt32BE(count, 57);
   writeCrc(bytes);
   return bytes;
 }
 
-/** Within what the batch says of itself: nobody has checked the times of its records. */
-const maxTimestampOf = (batch: Buffer, { maxDelta }: Kept): number =>
-  Math.max(header.noTimestamp, Math.min(header.maxTimestampOf(batch), header.baseTimestampOf(batch) + maxDelta));
+/** What a survey of these records, all of the batch, has left of it. */
+export function rewrittenAtOnce(remnant: Remnant, records: Buffer): Buffer {
+  const plain = Buffer.concat([...new Rewriting(remnant).of(records)]);
+  return rebuilt(remnant, compress(codecOf(header.codecNumberOf(remnant.batch)), plain));
+}
 
 /** Kafka's `writeEmptyHeader`: the maximum timestamp stays, which is what the producer's expiry counts from. */
 function headerOnly(batch: Buffer): Buffer {

@@ -14,17 +14,34 @@
  */
 import { createRequire } from 'node:module';
 import { assert } from '../model/assert.ts';
-import { DecompressionError } from './decompression-error.ts';
+import type { BlockFormat } from './block-format.ts';
+import { DecompressionError, UnpackedTooLargeError } from './decompression-error.ts';
 
 const magic = 0x184d2204;
 const blockBytesByCode: Readonly<Record<number, number>> = { 4: 1 << 16, 5: 1 << 18, 6: 1 << 20, 7: 1 << 22 };
 
+/** How far back a match may point. */
+const windowBytes = 1 << 16;
+/** Of what is unpacked in one step. */
+const pieceBytes = 256 << 10;
+const noBytes = Buffer.alloc(0);
+
 /** The bytes in a frame, at most `maxBytes` of them. Throws DecompressionError. */
 export function decompressLz4Frame(source: Buffer, maxBytes: number): Buffer {
+  const pieces = [...lz4Pieces(source, maxBytes)];
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
+}
+
+/**
+ * The same in pieces, each of which takes a millisecond or two; one without bytes where much of the frame had none. Throws
+ * DecompressionError where the block in question is reached.
+ */
+export function* lz4Pieces(source: Buffer, maxBytes: number): Generator<Buffer, void, undefined> {
   const frame = readFrameHeader(source);
-  let target: Buffer = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(source.length * 4, 1024)));
-  let written = 0;
+  let window = noBytes;
+  let unpacked = 0;
   let at = frame.headerBytes;
+  let lastPieceAt = at;
   for (;;) {
     if (at + 4 > source.length) throw new DecompressionError('the lz4 frame is cut short');
     const word = source.readUInt32LE(at);
@@ -33,16 +50,29 @@ export function decompressLz4Frame(source: Buffer, maxBytes: number): Buffer {
     const length = word & 0x7fffffff;
     if (length > frame.blockBytes || at + length > source.length)
       throw new DecompressionError('an lz4 block is longer than it can be');
-    const room = Math.min(maxBytes, written + frame.blockBytes);
-    if (target.length < room) target = grown(target, written, Math.min(maxBytes, Math.max(room, target.length * 2)));
-    written =
-      word >>> 31 === 1
-        ? copyStored(source, at, length, target, written, room)
-        : decompressBlock(source, at, at + length, target, written, room);
+    const isStored = word >>> 31 === 1;
+    const mostBytes = isStored ? length : Math.min(frame.blockBytes, length * mostBytesOut);
+    const room = Math.min(mostBytes, maxBytes - unpacked);
+    // Blocks that point back to others find them in front of themselves.
+    const target = Buffer.allocUnsafe(window.length + room);
+    window.copy(target);
+    const block = source.subarray(at, at + length);
+    let given = window.length;
+    for (const to of isStored ? copyStored(block, target, given) : decompressBlock(block, target, given)) {
+      if (to < 0) {
+        if (room < mostBytes) throw new UnpackedTooLargeError(maxBytes);
+        throw new DecompressionError('an lz4 block unpacks to more bytes than a block has');
+      }
+      if (to === given && at - lastPieceAt < pieceBytes) continue;
+      lastPieceAt = at;
+      yield target.subarray(given, to);
+      given = to;
+    }
+    unpacked += given - window.length;
     at += length + frame.blockChecksumBytes;
+    if (frame.areBlocksLinked) window = target.subarray(Math.max(0, given - windowBytes), given);
   }
   if (at + frame.contentChecksumBytes > source.length) throw new DecompressionError('the lz4 frame is cut short');
-  return target.subarray(0, written);
 }
 
 interface FrameHeader {
@@ -50,6 +80,7 @@ interface FrameHeader {
   readonly blockBytes: number;
   readonly blockChecksumBytes: number;
   readonly contentChecksumBytes: number;
+  readonly areBlocksLinked: boolean;
 }
 
 function readFrameHeader(source: Buffer): FrameHeader {
@@ -63,25 +94,32 @@ function readFrameHeader(source: Buffer): FrameHeader {
     blockBytes,
     blockChecksumBytes: flags & 0x10 ? 4 : 0,
     contentChecksumBytes: flags & 0x04 ? 4 : 0,
+    areBlocksLinked: (flags & 0x20) === 0,
   };
 }
 
-function grown(buffer: Buffer, used: number, length: number): Buffer {
-  const larger = Buffer.allocUnsafe(length);
-  buffer.copy(larger, 0, 0, used);
-  return larger;
+/** As `decompressBlock`. */
+function* copyStored(block: Buffer, target: Buffer, to: number): Generator<number, void, undefined> {
+  yield to + block.length > target.length ? -1 : to + block.copy(target, to);
 }
 
-function copyStored(source: Buffer, at: number, length: number, target: Buffer, to: number, limit: number): number {
-  if (to + length > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
-  source.copy(target, to, at, at + length);
-  return to + length;
-}
+/** A byte of a block stands for at most as many: it makes a match longer. */
+const mostBytesOut = 255;
 
-/** One block of [token · literals · match offset · match length]…; gives the position after what it wrote. */
-function decompressBlock(source: Buffer, from: number, end: number, target: Buffer, to: number, limit: number): number {
-  let at = from;
+/**
+ * One block of [token · literals · match offset · match length]…; gives the position after what it wrote, again and again
+ * and at last where all of it is written, or -1 where the target is too small for it.
+ */
+function* decompressBlock(source: Buffer, target: Buffer, to: number): Generator<number, void, undefined> {
+  const limit = target.length;
+  const end = source.length;
+  let at = 0;
+  let given = to;
   while (at < end) {
+    if (to - given >= pieceBytes) {
+      yield to;
+      given = to;
+    }
     const token = source[at++] as number;
     let literals = token >> 4;
     if (literals === 15) {
@@ -93,7 +131,7 @@ function decompressBlock(source: Buffer, from: number, end: number, target: Buff
       }
     }
     if (at + literals > end) throw new DecompressionError('an lz4 block ends inside its literals');
-    if (to + literals > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
+    if (to + literals > limit) return yield -1;
     if (literals > 32) {
       source.copy(target, to, at, at + literals);
       to += literals;
@@ -102,7 +140,7 @@ function decompressBlock(source: Buffer, from: number, end: number, target: Buff
       const stop = at + literals;
       while (at < stop) target[to++] = source[at++] as number;
     }
-    if (at === end) return to; // the last sequence has literals only
+    if (at === end) break; // the last sequence has literals only
     if (at + 2 > end) throw new DecompressionError('an lz4 block ends inside a match');
     const distance = (source[at] as number) | ((source[at + 1] as number) << 8);
     at += 2;
@@ -116,7 +154,7 @@ function decompressBlock(source: Buffer, from: number, end: number, target: Buff
         match += more;
       }
     }
-    if (to + match > limit) throw new DecompressionError('the batch unpacks to more bytes than allowed');
+    if (to + match > limit) return yield -1;
     if (match > 32 && distance >= match) {
       target.copyWithin(to, to - distance, to - distance + match);
       to += match;
@@ -129,7 +167,7 @@ function decompressBlock(source: Buffer, from: number, end: number, target: Buff
       }
     }
   }
-  return to;
+  yield to;
 }
 
 type CompressFrame = (bytes: Buffer) => Buffer;
@@ -144,6 +182,7 @@ interface Lz4Js {
 // FLG 0x60: version 1, independent blocks, no checksums. BD 0x40: 64 KiB. 0x82 is xxHash32 of the two, its second byte.
 const writtenHeader = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
 const writtenBlockBytes = 1 << 16;
+const endMark = Buffer.alloc(4);
 
 /** Exported for the test that runs it beside the native one. */
 export function compressLz4FrameInJavaScript(bytes: Buffer): Buffer {
@@ -160,7 +199,7 @@ export function compressLz4FrameInJavaScript(bytes: Buffer): Buffer {
     word.writeUInt32LE(isSmaller ? length : (block.length | 0x80000000) >>> 0);
     parts.push(word, isSmaller ? Buffer.from(scratch.subarray(0, length)) : block);
   }
-  parts.push(Buffer.alloc(4));
+  parts.push(endMark);
   return Buffer.concat(parts);
 }
 
@@ -168,7 +207,7 @@ function nativeCompressFrame(): CompressFrame | null {
   try {
     const module = createRequire(import.meta.url)('lz4-napi') as { compressFrameSync(bytes: Buffer): Buffer };
     const probe = module.compressFrameSync(Buffer.from('cordwood'));
-    assert((probe.readUInt8(4) & 0x20) !== 0, 'lz4-napi writes independent blocks');
+    assert(probe.subarray(0, writtenHeader.length).equals(writtenHeader), 'lz4-napi writes independent blocks');
     return (bytes) => module.compressFrameSync(bytes);
   } catch {
     return null;
@@ -177,3 +216,11 @@ function nativeCompressFrame(): CompressFrame | null {
 
 /** One frame of independent blocks. */
 export const compressLz4Frame: CompressFrame = nativeCompressFrame() ?? compressLz4FrameInJavaScript;
+
+/** The same, put together from blocks that are packed one by one. */
+export const lz4BlockFormat: BlockFormat = {
+  blockBytes: writtenBlockBytes,
+  start: writtenHeader,
+  block: (bytes) => compressLz4Frame(bytes).subarray(writtenHeader.length, -endMark.length),
+  end: endMark,
+};

@@ -213,12 +213,8 @@ function readHeaders(cursor: RecordCursor): readonly RecordHeader[] {
   return headers;
 }
 
-/**
- * The batch with its records in another codec (topic compression.type): same offsets, timestamps, producer and flags.
- * The records are unpacked, to at most `maxBytes`, and packed again; they are not decoded.
- */
-export function recompressed(batch: Buffer, codec: Codec, maxBytes: number, levels?: CompressionLevels): Buffer {
-  const packed = compress(codec, unpackedRecords(batch, maxBytes), levels);
+/** The batch with its records packed anew, in `codec`: same offsets, timestamps, producer and flags. */
+export function withPackedRecords(batch: Buffer, packed: Buffer, codec: Codec): Buffer {
   const bytes = Buffer.allocUnsafe(header.batchHeaderBytes + packed.length);
   batch.copy(bytes, 0, 0, header.batchHeaderBytes);
   packed.copy(bytes, header.batchHeaderBytes);

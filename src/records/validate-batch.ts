@@ -2,8 +2,8 @@
  * What must a partition's leader refuse, and what does it change in a batch it takes? (`LogValidator.java`,
  * `UnifiedLog.analyzeAndValidateRecords`; kafka-protocol.md b.4)
  *
- * All of it is read from the header, but for the CRC over the bytes and the keys of a compacted topic. Knowing
- * departures from Kafka, both to keep per-record work off the produce path:
+ * All of it is read from the header, but for the CRC over the bytes; what a compacted topic demands of the records is in
+ * `record-check.ts`. Knowing departures from Kafka, both to keep per-record work off the produce path:
  *   - the records inside a batch are not decoded, so a client that packs rubbish under a good CRC is found by its
  *     readers, not by the leader; and a maxTimestamp that is not its records' maximum is kept as sent;
  *   - the timestamp limits are held against the batch's base and maximum timestamps, not each record's.
@@ -11,7 +11,7 @@
 import { BrokerError } from '../model/fault.ts';
 import * as header from './batch-header.ts';
 import { codecOf } from './compression.ts';
-import { hasValidCrc, recordsOf, writeCrc } from './record-batch.ts';
+import { hasValidCrc, writeCrc } from './record-batch.ts';
 
 export interface BatchLimits {
   /** `max.message.bytes`: bytes of one batch, header included. */
@@ -23,8 +23,6 @@ export interface BatchLimits {
   readonly messageTimestampBeforeMaxMs: number;
   /** `message.timestamp.after.max.ms` */
   readonly messageTimestampAfterMaxMs: number;
-  /** Whether records must have keys. */
-  readonly isCompacted: boolean;
 }
 
 /** Who made the batch: clients may not write control batches, coordinators do. */
@@ -53,7 +51,6 @@ export function validateBatch(batch: Buffer, limits: BatchLimits, origin: BatchO
   checkCountsAndProducer(batch, origin);
   checkTimestamps(batch, limits, nowMs);
   codecOf(header.codecNumberOf(batch));
-  if (limits.isCompacted && !header.isControlBatch(batch)) checkKeys(batch, limits.maxMessageBytes);
 }
 
 function checkFraming(batch: Buffer): void {
@@ -98,29 +95,6 @@ function checkTimestamps(batch: Buffer, limits: BatchLimits, nowMs: number): voi
   if (baseMs !== header.noTimestamp && nowMs - baseMs > limits.messageTimestampBeforeMaxMs)
     throw invalid(`timestamp ${baseMs} is more than message.timestamp.before.max.ms behind ${nowMs}`);
 }
-
-/** How much larger than `max.message.bytes` the records of a compacted topic may unpack: enough for any honest text. */
-const unpackFactor = 20;
-
-function checkKeys(batch: Buffer, maxMessageBytes: number): void {
-  const recordErrors: { index: number; reason: string }[] = [];
-  let index = 0;
-  for (const record of recordsOf(batch, unpackLimit(maxMessageBytes))) {
-    if (record.key === null)
-      recordErrors.push({ index, reason: 'Compacted topic cannot accept message without key in topic partition' });
-    index++;
-  }
-  if (recordErrors.length > 0)
-    throw new BrokerError({
-      code: 'INVALID_RECORD',
-      reason: 'One or more records have been rejected due to missing keys',
-      recordErrors,
-    });
-}
-
-/** Bytes that the records of one accepted batch may unpack to. */
-export const unpackLimit = (maxMessageBytes: number): number =>
-  Math.min(Math.max(maxMessageBytes * unpackFactor, 64 << 20), 0x3fffffff);
 
 /** Stamps the batch with the leader's time: attribute bit 3, maximum timestamp, and so a new CRC. In place. */
 export function setLogAppendTime(batch: Buffer, nowMs: number): void {

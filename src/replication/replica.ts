@@ -37,6 +37,7 @@ import {
 } from './leader-role.ts';
 import type { AttachMessage, LeaderSession } from './leader-session.ts';
 import type { BrokerDirectory, ControllerContact, LeaderState } from './leader-state.ts';
+import { ProduceTurns } from './produce-turns.ts';
 
 export interface ReplicaOptions extends LeaderRoleOptions {
   readonly follower: FollowerOptions;
@@ -88,6 +89,7 @@ export class Replica {
   readonly #roleHost: LeaderRoleHost & FollowerRoleHost;
   readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
+  readonly #turns = new ProduceTurns();
   #progress = 0;
 
   constructor(
@@ -351,13 +353,25 @@ export class Replica {
 
   /**
    * Appends one batch and waits for what `acks` asks for. Throws the refusals of `acks.ts` and of the log. The append
-   * itself is queued before this returns, unless leadership is not known yet.
+   * itself is queued before this returns, unless leadership is not known yet, or it takes long to look into the batch or
+   * into one that came before it.
    */
   produce(batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
-    if (this.#role.kind === 'leader') return this.#role.append(batch, acks, timeoutMs);
+    if (this.#role.kind === 'leader') return this.#produceAsLeader(this.#role, batch, acks, timeoutMs);
     const state = this.leading();
     assert(state instanceof Promise, 'a replica that leads was handled above');
-    return state.then(() => this.#leaderOrRefuse().append(batch, acks, timeoutMs));
+    return state.then(() => this.#produceAsLeader(this.#leaderOrRefuse(), batch, acks, timeoutMs));
+  }
+
+  #produceAsLeader(role: LeaderRole, batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
+    const prepared = this.#turns.isEmpty ? this.log.prepareAsLeader(batch) : null;
+    if (prepared instanceof Buffer) return role.append(prepared, acks, timeoutMs);
+    return this.#turns.run({
+      prepare: () => prepared ?? this.log.prepareAsLeader(batch),
+      // Whoever leads when it is ready may append it: so far it is in nobody's log.
+      leading: () => this.leading(),
+      append: (ready) => this.#leaderOrRefuse().append(ready, acks, timeoutMs),
+    });
   }
 
   /**

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { compactionRound } from '../../../src/log/compaction-round.ts';
 import type { LogConfig, PartitionLog } from '../../../src/log/partition-log.ts';
-import { filterBatch } from '../../../src/records/batch-filter.ts';
-import { encodeBatch, unpackedRecords } from '../../../src/records/record-batch.ts';
+import { encodeBatch } from '../../../src/records/record-batch.ts';
 import { SeededRandom } from '../../simulation/seeded-random.ts';
 import { CompactedHistory, deleteRetentionMs, recordsIn } from '../../support/compacted-history.ts';
+import { filterBatch } from '../../support/filter-batch.ts';
 import { at, epoch, everything, offsetsIn, openLog } from '../../support/log-harness.ts';
 import { ManualTime, settled } from '../../support/manual-time.ts';
 import { diskError, MemoryDisk } from '../../support/memory-disk.ts';
@@ -82,6 +82,82 @@ async function segmentsOf(segmentKeys: readonly (readonly string[])[], config: P
     );
   return { log, disk, time, clean };
 }
+
+describe.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)('a batch of very many records in %s', (codec) => {
+  const [count, keys] = [30_000, 10_000];
+  const timestampMs = 1_700_000_000_000;
+  const keyOf = (index: number): string => `key ${index % keys}`;
+  // Every third key's last record is a tombstone, so that the batch gets a horizon and its deltas are written anew.
+  const textOf = (index: number, hasTombstones: boolean): string | null =>
+    hasTombstones && index % 3 === 0 ? null : `v${index}`;
+
+  async function cleaned(hasTombstones: boolean) {
+    const records = Array.from({ length: count }, (_, index) => {
+      const value = textOf(index, hasTombstones);
+      return {
+        key: Buffer.from(keyOf(index)),
+        value: value === null ? null : Buffer.from(value),
+        timestampMs: timestampMs + index,
+      };
+    });
+    const batch = encodeBatch({ records, codec });
+    const { log, disk, time } = await openLog({
+      config: { segmentBytes: batch.length, cleanupPolicy: { compact: true, delete: false } },
+    });
+    await log.appendAsLeader(batch, epoch(1));
+    await log.appendAsLeader(encodeBatch({ records: records.slice(0, 1) }), epoch(1));
+    await log.flush();
+    let pauses = 0;
+    const pause = async (): Promise<void> => {
+      pauses++;
+    };
+    const cleanable = log.cleanableSegments(log.logEndOffset);
+    const options = { firstDirtyOffset: at(0), cleanable, mapBytes };
+    await compactionRound(log, options, { disk, clock: time, pause, isAborted: () => false });
+    return { records: (await recordsIn(log)).filter(({ offset }) => offset < count), pauses };
+  }
+
+  test.each([false, true])(
+    'loses what is overwritten, and lets others have turns (tombstones: %s)',
+    async (hasTombstones) => {
+      const { records, pauses } = await cleaned(hasTombstones);
+      expect(records).toEqual(
+        Array.from({ length: keys }, (_, rest) => {
+          const index = count - keys + rest;
+          const value = textOf(index, hasTombstones);
+          return { offset: index, key: keyOf(index), value, timestampMs: timestampMs + index };
+        }),
+      );
+      // Each record is looked at twice, and 4,096 of them are a turn's.
+      expect(pauses).toBeGreaterThanOrEqual(Math.floor(count / 4096) * 2);
+    },
+  );
+});
+
+test('a batch that unpacks to more than may be looked at ends what is compacted, and what is before it is', async () => {
+  const { log, disk, time } = await openLog({ config: { segmentBytes: 68_000 } });
+  const put = (key: string, value: Buffer, codec: 'none' | 'zstd' = 'none') =>
+    log.appendAsLeader(encodeBatch({ records: [{ key: Buffer.from(key), value, timestampMs: 5 }], codec }), epoch(1));
+  for (let index = 0; index < 4; index++) await put('a', Buffer.alloc(33_500, index));
+  await put('bomb', Buffer.alloc(66 << 20), 'zstd');
+  for (let index = 0; index < 4; index++) await put('c', Buffer.alloc(33_500, index));
+  await log.flush();
+  log.updateConfig({ ...log.config, cleanupPolicy: { compact: true, delete: false } });
+  const cleanable = log.cleanableSegments(log.logEndOffset);
+  const { blocked, firstDirtyOffset, isComplete } = await compactionRound(
+    log,
+    { firstDirtyOffset: at(0), cleanable, mapBytes },
+    { disk, clock: time, pause: () => Promise.resolve(), isAborted: () => false },
+  );
+  expect({ isComplete, firstDirtyOffset, blocked: blocked?.baseOffset }).toEqual({
+    isComplete: true,
+    firstDirtyOffset: 4,
+    blocked: 4,
+  });
+  expect(blocked?.reason).toContain('unpacked');
+  // Of the first only the header is left: it begins the leader epoch.
+  expect(offsetsIn(await everything(log)).slice(0, 3)).toEqual([0, 3, 4]);
+});
 
 test('a segment is not closed while it is synced for the one after it to begin', async () => {
   const { log, disk, clean } = await segmentsOf([['a'], ['b'], ['c', 'c']]);
@@ -222,7 +298,7 @@ describe('a round that is cut short', () => {
       const whole = encodeBatch({ records: [record], baseOffset: at(baseOffset), partitionLeaderEpoch: epoch(1) });
       if (value !== null) return whole;
       const horizon = { newHorizonMs: time.wallMs() - 1, keepsHeader: false, retains: () => true };
-      return filterBatch(whole, unpackedRecords(whole, 1000), horizon) as Buffer;
+      return filterBatch(whole, horizon) as Buffer;
     };
     const batches = [
       batch(0, 'a', 'stays'),

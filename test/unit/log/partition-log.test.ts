@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BrokerError, type FaultCode } from '../../../src/model/fault.ts';
 import * as header from '../../../src/records/batch-header.ts';
-import { hasValidCrc, recordsOf } from '../../../src/records/record-batch.ts';
+import { hasValidCrc, recordsOf, withPackedRecords, writeCrc } from '../../../src/records/record-batch.ts';
 import {
   at,
   batchOf,
@@ -87,6 +87,29 @@ describe('a leader', () => {
     const [batch] = header.batchesOf(await everything(log));
     expect(batch && header.codecNumberOf(batch)).toBe(4);
     expect(batch && [...recordsOf(batch, 1000)].map(({ value }) => value?.toString())).toEqual(['a', 'b']);
+  });
+
+  test('refuses a batch that is too large in the codec of the topic, as Kafka does', async () => {
+    const { log } = await openLog({ config: { compressionType: 'uncompressed', maxMessageBytes: 500 } });
+    const batch = batchOf(['a '.repeat(1000)], { codec: 'gzip' });
+    expect(batch.length).toBeLessThan(200);
+    expect(await faultOf(() => log.appendAsLeader(batch, epoch(0)))).toBe('MESSAGE_TOO_LARGE');
+    expect((await log.appendAsLeader(batchOf(['a'], { codec: 'gzip' }), epoch(0))).baseOffset).toBe(0);
+  });
+
+  test('looks into no batch of a topic that is not compacted and has no codec of its own', async () => {
+    const { log } = await openLog();
+    const rubbish = withPackedRecords(batchOf(['a']), Buffer.from('no records'), 'zstd');
+    expect(log.prepareAsLeader(rubbish)).toBe(rubbish);
+    expect((await log.appendAsLeader(rubbish, epoch(0))).baseOffset).toBe(0);
+  });
+
+  test('refuses records without keys, and rubbish, where the topic is compacted', async () => {
+    const { log } = await openLog({ config: { cleanupPolicy: { compact: true, delete: false } } });
+    const rubbish = withPackedRecords(batchOf(['a']), Buffer.from('no records'), 'zstd');
+    for (const batch of [batchOf(['a']), batchOf(['a'], { codec: 'lz4' }), rubbish])
+      expect(await faultOf(() => log.appendAsLeader(batch, epoch(0)))).toBe('INVALID_RECORD');
+    expect(log.logEndOffset).toBe(0);
   });
 
   test('refuses a bad batch at once and is as it was', async () => {
@@ -318,6 +341,33 @@ describe('reading', () => {
       timestampMs: latest,
       leaderEpoch: 0,
     });
+  });
+});
+
+describe('a search by time', () => {
+  const search = async (batches: readonly Buffer[], wantedMs: number): Promise<number | undefined> => {
+    const { log } = await openLog();
+    for (const batch of batches) await log.appendAsLeader(Buffer.from(batch), epoch(0));
+    return (await log.offsetForTimestamp(wantedMs))?.offset;
+  };
+  const timestampMs = 1_700_000_000_000;
+  const claiming = (maxTimestampMs: number): Buffer => {
+    const batch = batchOf(['a'], { timestampMs });
+    header.writeInt64(batch, maxTimestampMs, 35);
+    writeCrc(batch);
+    return batch;
+  };
+
+  test('goes on past batches that claim later times than their records have', async () => {
+    const liars = Array.from({ length: 5 }, () => claiming(timestampMs + 1000));
+    expect(await search([...liars, batchOf(['b'], { timestampMs: timestampMs + 500 })], timestampMs + 1)).toBe(5);
+    expect(await search(liars, timestampMs + 1)).toBe(undefined);
+  });
+
+  test('gives the first offset of a batch that nobody can read', async () => {
+    const rubbish = withPackedRecords(batchOf(['a', 'b'], { timestampMs }), Buffer.from('no records'), 'gzip');
+    const before = batchOf(['c'], { timestampMs: timestampMs - 5 });
+    expect(await search([before, rubbish], timestampMs)).toBe(1);
   });
 });
 

@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Offset, ProducerId } from '../../../src/model/brands.ts';
-import { BrokerError } from '../../../src/model/fault.ts';
-import { type BatchFilter, filterBatch, RecordWalk } from '../../../src/records/batch-filter.ts';
+import type { BatchFilter } from '../../../src/records/batch-filter.ts';
 import * as header from '../../../src/records/batch-header.ts';
-import {
-  type BatchToWrite,
-  encodeBatch,
-  hasValidCrc,
-  recordsOf,
-  unpackedRecords,
-} from '../../../src/records/record-batch.ts';
+import { type BatchToWrite, encodeBatch, hasValidCrc, recordsOf } from '../../../src/records/record-batch.ts';
+import { filterBatch } from '../../support/filter-batch.ts';
 
 const nowMs = 1_700_000_000_000;
 const maxBytes = 1 << 20;
@@ -31,7 +25,7 @@ const batchOf = (values: readonly (string | null)[], options: Partial<BatchToWri
   });
 
 function filtered(batch: Buffer, kept: readonly number[], options: Partial<BatchFilter> = {}): Buffer | null {
-  return filterBatch(batch, unpackedRecords(batch, maxBytes), {
+  return filterBatch(batch, {
     retains: ({ offset }) => kept.includes(offset - header.baseOffsetOf(batch)),
     newHorizonMs: null,
     keepsHeader: false,
@@ -126,42 +120,4 @@ test('the time of the log stays that of all records under LogAppendTime', () => 
   const stamped = batchOf(['a', null, 'c'], { logAppendTimeMs: nowMs + 77 });
   const rest = filtered(stamped, [0, 1], { newHorizonMs: nowMs + 5000 }) as Buffer;
   expect(recordsIn(rest).map(({ timestampMs }) => timestampMs)).toEqual([nowMs + 77, nowMs + 77]);
-});
-
-describe('records that make no sense', () => {
-  const codeOf = (run: () => void): string => {
-    try {
-      run();
-      return 'none';
-    } catch (error) {
-      return error instanceof BrokerError ? error.fault.code : String(error);
-    }
-  };
-  const good = batchOf(['some value', 'b', 'c']);
-
-  test('are refused with CORRUPT_MESSAGE wherever they are cut', () => {
-    const records = unpackedRecords(good, maxBytes);
-    for (let length = 0; length < records.length; length++)
-      expect(
-        codeOf(() => {
-          const walk = new RecordWalk(good, records.subarray(0, length));
-          while (walk.next());
-        }),
-        `cut to ${length}`,
-      ).toBe('CORRUPT_MESSAGE');
-  });
-
-  test('are refused with CORRUPT_MESSAGE or read, whatever a byte is changed to', () => {
-    const records = unpackedRecords(good, maxBytes);
-    for (let at = 0; at < records.length; at++)
-      for (const value of [0, 1, 0x7f, 0x80, 0xff]) {
-        const changed = Buffer.from(records);
-        changed[at] = value;
-        const code = codeOf(() => {
-          const walk = new RecordWalk(good, changed);
-          while (walk.next()) expect(walk.key === null || walk.key.length <= changed.length).toBe(true);
-        });
-        expect(['none', 'CORRUPT_MESSAGE']).toContain(code);
-      }
-  });
 });

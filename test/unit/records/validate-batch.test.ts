@@ -3,14 +3,7 @@ import { leaderEpoch, offset, type ProducerId } from '../../../src/model/brands.
 import { BrokerError, type FaultCode } from '../../../src/model/fault.ts';
 import * as header from '../../../src/records/batch-header.ts';
 import { encodeEndTransactionMarker } from '../../../src/records/control-record.ts';
-import {
-  type BatchToWrite,
-  encodeBatch,
-  hasValidCrc,
-  recompressed,
-  recordsOf,
-  writeCrc,
-} from '../../../src/records/record-batch.ts';
+import { type BatchToWrite, encodeBatch, hasValidCrc, recordsOf, writeCrc } from '../../../src/records/record-batch.ts';
 import { type BatchLimits, setLogAppendTime, validateBatch } from '../../../src/records/validate-batch.ts';
 
 const nowMs = 1_700_000_000_000;
@@ -20,7 +13,6 @@ const limits: BatchLimits = {
   messageTimestampType: 'CreateTime',
   messageTimestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
   messageTimestampAfterMaxMs: 3_600_000,
-  isCompacted: false,
 };
 const record = (timestampMs = nowMs, key: string | null = 'k') => ({
   key: key === null ? null : Buffer.from(key),
@@ -85,36 +77,12 @@ const cases: [string, Buffer, Partial<BatchLimits>, FaultCode | null][] = [
   ],
   ['more than max.message.bytes', batch(), { maxMessageBytes: batch().length - 1 }, 'MESSAGE_TOO_LARGE'],
   ['more than segment.bytes', batch(), { segmentBytes: batch().length - 1 }, 'RECORD_LIST_TOO_LARGE'],
-  ['a null key on a plain topic', batch({ records: [record(nowMs, null)] }), {}, null],
-  [
-    'a null key on a compacted topic',
-    batch({ records: [record(), record(nowMs, null)] }),
-    { isCompacted: true },
-    'INVALID_RECORD',
-  ],
-  [
-    'a packed null key on a compacted topic',
-    batch({ codec: 'lz4', records: [record(nowMs, null)] }),
-    { isCompacted: true },
-    'INVALID_RECORD',
-  ],
-  ['keys on a compacted topic', batch({ codec: 'zstd' }), { isCompacted: true }, null],
+  ['a null key', batch({ records: [record(nowMs, null)] }), {}, null],
 ];
 
 describe('a leader', () => {
   test.each(cases)('answers %s rightly', (_, bytes, other, expected) => {
     expect(codeOf(() => validateBatch(bytes, { ...limits, ...other }, 'client', nowMs))).toBe(expected);
-  });
-
-  test('names the records without a key', () => {
-    const bytes = batch({ records: [record(), record(nowMs, null), record(nowMs, null)] });
-    try {
-      validateBatch(bytes, { ...limits, isCompacted: true }, 'client', nowMs);
-      expect.unreachable();
-    } catch (error) {
-      const fault = (error as BrokerError).fault;
-      expect(fault.code === 'INVALID_RECORD' && fault.recordErrors?.map(({ index }) => index)).toEqual([1, 2]);
-    }
   });
 
   test('takes a control batch from a coordinator', () => {
@@ -143,15 +111,6 @@ test('LogAppendTime stamps all records with the time of the leader', () => {
   setLogAppendTime(bytes, nowMs + 9);
   expect(hasValidCrc(bytes)).toBe(true);
   expect([...recordsOf(bytes, 1000)].map((read) => read.timestampMs)).toEqual([nowMs + 9, nowMs + 9]);
-});
-
-test('a batch in another codec holds the same records', () => {
-  const bytes = batch({ producerId: pid, producerEpoch: 2, baseSequence: 9 });
-  const packed = recompressed(bytes, 'zstd', 1000);
-  expect(hasValidCrc(packed)).toBe(true);
-  expect(header.codecNumberOf(packed)).toBe(4);
-  expect([...recordsOf(packed, 1000)]).toEqual([...recordsOf(bytes, 1000)]);
-  expect(header.lastSequenceOf(packed)).toBe(10);
 });
 
 test.each([

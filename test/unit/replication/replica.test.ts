@@ -73,3 +73,52 @@ describe('the append of a coordinator', () => {
     assert.equal(under.failures.length, 1);
   });
 });
+
+describe('a client’s batch that has to be looked into for long', () => {
+  const cleanupPolicy = { compact: true, delete: false };
+  const large = (): Buffer =>
+    encodeBatch({
+      records: Array.from({ length: 40_000 }, (_, index) => ({
+        key: Buffer.from(`k${index}`),
+        value: null,
+        timestampMs: 1_700_000_000_000,
+      })),
+      codec: 'lz4',
+    });
+
+  test('keeps its place before those that came after it', async () => {
+    const under = await ManagerUnderTest.start([{}], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    const outcomes = [large(), keyed('b'), large(), keyed('c')].map((batch) => replica.produce(batch, 1, 1000));
+    assert.equal(replica.log.logEndOffset, 0);
+    const offsets = (await Promise.all(outcomes)).map(({ baseOffset }) => baseOffset);
+    assert.deepEqual(offsets, [0, 40_000, 40_001, 80_001]);
+    const next = replica.produce(keyed('d'), 1, 1000);
+    assert.equal((await next).baseOffset, 80_002);
+  });
+
+  test('is appended by whoever leads when that is done', async () => {
+    const under = await ManagerUnderTest.start([{}], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    const outcomes = [large(), keyed('b')].map((batch) => replica.produce(batch, 1, 1000));
+    under.writeRecord({ leaderEpoch: leaderEpoch(6) });
+    assert.deepEqual(
+      (await Promise.all(outcomes)).map(({ baseOffset }) => baseOffset),
+      [0, 40_000],
+    );
+    assert.equal(replica.log.lastEpoch(), 6);
+  });
+
+  test('is refused where another broker leads when that is done, and so are those behind it', async () => {
+    const under = await ManagerUnderTest.start([{}], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    const refusals: string[] = [];
+    for (const batch of [large(), keyed('b')])
+      void refusalOf(() => replica.produce(batch, 1, 1000)).then((refusal) => refusals.push(refusal));
+    under.writeRecord({ leader: b2, leaderEpoch: leaderEpoch(6) });
+    // Held for a while, since an election might be under way.
+    while (refusals.length < 2) await under.time.advance(100);
+    assert.deepEqual(refusals, ['NOT_LEADER', 'NOT_LEADER']);
+    assert.equal(replica.log.logEndOffset, 0);
+  });
+});
