@@ -4,22 +4,51 @@
  *
  *     node test/examples/at-most-once-platformatic.ts localhost:9092 my-group my-topic
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer } from '@platformatic/kafka';
 import { crashPoint } from './crash-point.ts';
 
 const [bootstrap = 'localhost:9092', groupId = 'my-group', topic = 'my-topic'] = process.argv.slice(2);
-const consumer = new Consumer({
+const options = {
   clientId: 'example',
   groupId,
   bootstrapBrokers: bootstrap.split(','),
   sessionTimeout: 6000,
   heartbeatInterval: 500,
   autocommit: false,
-});
-const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' });
-for await (const message of stream) {
-  const value = String(message.value);
-  await message.commit();
-  crashPoint(value);
-  console.log(`processed ${value}`);
+  retries: 10,
+  retryDelay: 250,
+};
+
+/** Rejects when it cannot join its group. */
+async function consumeWith(consumer: Consumer): Promise<void> {
+  for (;;) {
+    const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' });
+    try {
+      for await (const message of stream) {
+        const value = String(message.value);
+        await message.commit();
+        crashPoint(value);
+        console.log(`processed ${value}`);
+      }
+    } catch (error) {
+      console.error(error); // A broker has died: the consumer is good for another stream.
+    }
+  }
+}
+
+/** Rejects when the consumer has lost its group: what it commits then is never answered. */
+function untilLost(consumer: Consumer): Promise<never> {
+  return new Promise((_, reject) => {
+    consumer.on('error', reject);
+    consumer.on('consumer:heartbeat:error', ({ error }) => reject(error));
+  });
+}
+
+// A consumer that has lost its group does not always find it again: another one does.
+for (;;) {
+  const consumer = new Consumer(options);
+  await Promise.race([consumeWith(consumer), untilLost(consumer)]).catch(console.error);
+  await consumer.close(true).catch(console.error);
+  await sleep(options.retryDelay);
 }

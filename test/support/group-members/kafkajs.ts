@@ -11,7 +11,18 @@ const consumer = kafka.consumer({
   sessionTimeout: sessionTimeoutMs,
   heartbeatInterval: Math.floor(sessionTimeoutMs / 10),
   maxWaitTimeInMs: 100,
+  retry: { initialRetryTime: 100, retries: 3 },
 });
+
+/**
+ * KafkaJS repeats a commit at the coordinator that it knows, dead or not, until it gives up; then it ends its consumer and
+ * starts another, whose group waits for the sessions of all that ended so. It looks for its coordinator, and joins as the
+ * member that it is, where it is told that the group rebalances (`isRebalancing`).
+ */
+function rejoin(error: Error): never {
+  throw Object.assign(error, { type: 'REBALANCE_IN_PROGRESS' });
+}
+
 consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
   const places = Object.entries(payload.memberAssignment).flatMap(([topic, partitions]) =>
     partitions.map((partition) => ({ topic, partition })),
@@ -28,13 +39,12 @@ await consumer.run({
     if (last === undefined) return;
     resolveOffset(last.offset);
     const offset = String(BigInt(last.offset) + 1n);
-    // A commit that fails ends the batch: KafkaJS then looks for its coordinator and joins again.
     await tellCommit(
       { topic, partition },
       offset,
       () => null,
       () => consumer.commitOffsets([{ topic, partition, offset }]),
-    );
+    ).catch(rejoin);
     await heartbeat();
   },
 });

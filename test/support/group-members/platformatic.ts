@@ -3,28 +3,23 @@ import { Consumer, type ConsumerOptions, GroupProtocols } from '@platformatic/ka
 import { tellAssigned, tellCommit, tellRead, untilAskedToLeave, wanted } from './report.ts';
 
 const { brokers, group, topics, name, sessionTimeoutMs, protocol } = wanted;
-const commitLimitMs = 3000;
-const options = { clientId: name, groupId: group, bootstrapBrokers: brokers, autocommit: false, maxWaitTime: 100 };
-const classic: ConsumerOptions<Buffer, Buffer, Buffer, Buffer> = {
-  ...options,
-  sessionTimeout: sessionTimeoutMs,
+const options = {
+  clientId: name,
+  groupId: group,
+  bootstrapBrokers: brokers,
+  autocommit: false,
+  maxWaitTime: 100,
+  // Each failover takes one delay at least; by default it is a second, and three are made.
+  retries: 10,
+  retryDelay: 250,
   rebalanceTimeout: 60_000,
-  heartbeatInterval: Math.floor(sessionTimeoutMs / 10),
 };
-const consumer = new Consumer(
-  protocol === 'consumer' ? { ...options, groupProtocol: GroupProtocols.CONSUMER, rebalanceTimeout: 60_000 } : classic,
-);
-const generation = (): number | null => (protocol === 'consumer' ? null : consumer.generationId);
-consumer.on('consumer:group:join', ({ assignments }) => {
-  const places = (assignments ?? consumer.assignments ?? []).flatMap(({ topic, partitions }) =>
-    partitions.map((partition) => ({ topic, partition })),
-  );
-  tellAssigned(generation(), places);
-});
+const consumerOptions: ConsumerOptions<Buffer, Buffer, Buffer, Buffer> =
+  protocol === 'consumer'
+    ? { ...options, groupProtocol: GroupProtocols.CONSUMER }
+    : { ...options, sessionTimeout: sessionTimeoutMs, heartbeatInterval: Math.floor(sessionTimeoutMs / 10) };
 
-async function open() {
-  return await consumer.consume({ topics, mode: 'committed', fallbackMode: 'earliest' });
-}
+const commitLimitMs = 3000;
 
 /** The library forgets now and then who waits for a commit while the group is being joined again. */
 async function withinLimit(commit: void | Promise<void>): Promise<void> {
@@ -35,40 +30,83 @@ async function withinLimit(commit: void | Promise<void>): Promise<void> {
   await Promise.race([commit, limit]).finally(() => clearTimeout(timer));
 }
 
-let isLeaving = false;
-const busy = new Set<string>();
+const complain = (error: unknown): void => void process.stderr.write(`${error}\n`);
 
-async function readOn(): Promise<void> {
-  const stream = await open();
-  const newest = new Map<string, () => Promise<void>>();
-  const commitNewest = async (key: string): Promise<void> => {
-    if (busy.has(key)) return;
-    busy.add(key);
-    for (let next = newest.get(key); next !== undefined; next = newest.get(key)) {
-      newest.delete(key);
-      await next();
+type Member = Consumer<Buffer, Buffer, Buffer, Buffer>;
+
+let isLeaving = false;
+
+/** Reads and commits; rejects when it cannot join its group. */
+async function readOn(consumer: Member): Promise<void> {
+  const generation = (): number | null => (protocol === 'consumer' ? null : consumer.generationId);
+  consumer.on('consumer:group:join', ({ assignments }) => {
+    const places = (assignments ?? consumer.assignments ?? []).flatMap(({ topic, partitions }) =>
+      partitions.map((partition) => ({ topic, partition })),
+    );
+    tellAssigned(generation(), places);
+  });
+  const busy = new Set<string>();
+  while (!isLeaving) {
+    const stream = await consumer.consume({ topics, mode: 'committed', fallbackMode: 'earliest' });
+    const newest = new Map<string, () => Promise<void>>();
+    const commitNewest = async (key: string): Promise<void> => {
+      if (busy.has(key)) return;
+      busy.add(key);
+      for (let next = newest.get(key); next !== undefined; next = newest.get(key)) {
+        newest.delete(key);
+        await next();
+      }
+      busy.delete(key);
+    };
+    try {
+      for await (const message of stream) {
+        const { topic, partition, offset } = message;
+        tellRead({ topic, partition }, offset, String(message.value));
+        const key = `${topic}:${partition}`;
+        newest.set(key, () =>
+          tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit())).catch(
+            complain,
+          ),
+        );
+        commitNewest(key);
+      }
+    } catch (error) {
+      // A broker has died: the consumer is good for another stream.
+      complain(error);
     }
-    busy.delete(key);
-  };
-  for await (const message of stream) {
-    const { topic, partition, offset } = message;
-    tellRead({ topic, partition }, offset, String(message.value));
-    const key = `${topic}:${partition}`;
-    newest.set(key, async () => {
-      await tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit())).catch(
-        (error) => process.stderr.write(`${error}\n`),
-      );
-    });
-    commitNewest(key);
   }
 }
 
-const reading = (async () => {
-  // A stream ends with the error of its group; the consumer is good for another one.
-  while (!isLeaving) await readOn().catch((error) => process.stderr.write(`${error}\n`));
-})();
+/** Rejects when the consumer has lost touch with its group: its stream may go on, its commits wait for ever. */
+function untilLost(consumer: Member): Promise<never> {
+  return new Promise((_, reject) => {
+    consumer.on('error', reject);
+    consumer.on('consumer:heartbeat:error', ({ error }) => reject(error));
+  });
+}
+
+let leave = async (): Promise<void> => undefined;
+
+/**
+ * One consumer after the other, each under the id of the one before: to the group they are one member. One of them is not
+ * good for ever (2.12.1): it looks for a new coordinator only while metadata still names the dead one (`#handleError`), and
+ * when it could not join it is consumed from without being a member (`#performConsume`).
+ */
+async function readAlways(): Promise<void> {
+  let memberId: string | null = null;
+  while (!isLeaving) {
+    const consumer: Member = new Consumer(consumerOptions);
+    consumer.memberId = memberId;
+    leave = () => consumer.close(true);
+    await Promise.race([readOn(consumer), untilLost(consumer)]).catch(complain);
+    memberId = consumer.memberId;
+    if (!isLeaving) await consumer.close(true).catch(complain);
+  }
+}
+
+const reading = readAlways();
 await untilAskedToLeave();
 isLeaving = true;
-await consumer.close(true);
+await leave();
 await reading;
 process.exit();
