@@ -51,12 +51,12 @@ export type PartitionCoordinatorEvent<Request, Record> =
       readonly highWatermark: Offset;
       readonly now: Now;
     }
-  /** The records from the last `read` on, in order; `nextOffset` is after them. */
+  /** Records from the last `read` on, in order. `nextOffset` is after all of that read, null where more of it will come. */
   | {
       readonly kind: 'recordsRead';
       readonly leaderEpoch: LeaderEpoch;
       readonly records: readonly Record[];
-      readonly nextOffset: Offset;
+      readonly nextOffset: Offset | null;
       readonly now: Now;
     }
   | { readonly kind: 'resigned' }
@@ -198,6 +198,7 @@ export class PartitionCoordinator<Request, Record, Answer> {
     const phase = this.#phase;
     if (phase.kind !== 'loading' || phase.leaderEpoch !== event.leaderEpoch) return;
     for (const record of event.records) phase.shard.replay(record);
+    if (event.nextOffset === null) return;
     const { leaderEpoch, endOffset, shard } = phase;
     if (event.nextOffset < endOffset) {
       this.#actions.push({ kind: 'read', leaderEpoch, offset: event.nextOffset, endOffset });

@@ -41,9 +41,9 @@ export function recordsAtOnce(batch: Buffer): Buffer | null {
 }
 
 /**
- * The records of one whole batch, some at a time, or none where it was much work to come to the next; each piece stays as
- * it is until the next one is asked for. Rejects with CORRUPT_MESSAGE where they cannot be unpacked or end within a record,
- * and with MESSAGE_TOO_LARGE where they are more than `maxBytes`.
+ * The records of one whole batch, some at a time, or none where it was much work to come to the next; a piece is nobody
+ * else's, or a view of the batch. Rejects with CORRUPT_MESSAGE where they cannot be unpacked or end within a record, and
+ * with MESSAGE_TOO_LARGE where they are more than `maxBytes`.
  */
 export async function* recordPieces(batch: Buffer, maxBytes: number): AsyncGenerator<Buffer, void, undefined> {
   const packed = batch.subarray(header.batchHeaderBytes);
@@ -103,7 +103,7 @@ function hasVarint(bytes: Buffer, at: number): boolean {
 /** Cuts what is unpacked between records, and keeps the beginning of one until its end has come. */
 class RecordCutter {
   readonly #maxBytes: number;
-  #kept = Buffer.allocUnsafe(1024);
+  #kept: Buffer = noRecords;
   #keptBytes = 0;
 
   constructor(maxBytes: number) {
@@ -116,6 +116,7 @@ class RecordCutter {
       at = this.#complete(bytes);
       if (at < 0) return;
       const record = this.#kept.subarray(0, this.#keptBytes);
+      this.#kept = noRecords;
       this.#keptBytes = 0;
       yield record;
     }

@@ -34,6 +34,7 @@ export class RecordWalk {
   hasValue = false;
   #keyStart = 0;
   #keyLength = nullLength;
+  #valueStart = 0;
   /** Where what follows the value begins. */
   #headersStart = 0;
 
@@ -120,6 +121,7 @@ export class RecordWalk {
     }
     if (length < nullLength) throw corrupt('a value of negative length');
     this.hasValue = length !== nullLength;
+    this.#valueStart = at;
     if (length > 0) at += length;
     this.#headersStart = at;
     if (at > end) throw corrupt('a record is longer than it says');
@@ -141,6 +143,11 @@ export class RecordWalk {
     return this.#keyLength === nullLength
       ? null
       : this.#bytes.subarray(this.#keyStart, this.#keyStart + this.#keyLength);
+  }
+
+  /** A view of the value, null where there is none. */
+  get value(): Buffer | null {
+    return this.hasValue ? this.#bytes.subarray(this.#valueStart, this.#headersStart) : null;
   }
 
   /** Throws CORRUPT_MESSAGE unless headers fill the rest of the record, which `next` passes over. */

@@ -13,10 +13,12 @@ import {
 import type { Timers } from '../../env/clock.ts';
 import type { Logger } from '../../env/logger.ts';
 import { unreachable } from '../../model/assert.ts';
-import type { LeaderEpoch, Offset } from '../../model/brands.ts';
+import { type LeaderEpoch, type Offset, offsetAfter } from '../../model/brands.ts';
 import { BrokerError } from '../../model/fault.ts';
 import { batchesOf, isControlBatch } from '../../records/batch-header.ts';
-import { encodeBatch, type ReadRecord, type RecordToWrite, recordsOf } from '../../records/record-batch.ts';
+import { encodeBatch, type RecordToWrite } from '../../records/record-batch.ts';
+import { recordPieces, recordsAtOnce } from '../../records/record-pieces.ts';
+import { RecordWalk } from '../../records/record-walk.ts';
 import type { Replica } from '../../replication/replica.ts';
 import { EncodeError } from '../../wire/wire-error.ts';
 
@@ -38,8 +40,10 @@ interface Waiting<Answer> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Read of the log at a time while loading: some ten milliseconds of decoding. */
+/** Read of the log at a time while loading. */
 const loadBytes = 512 * 1024;
+/** Records that are decoded and replayed in one turn of the event loop: some ten milliseconds. */
+const loadRecords = 2000;
 /** What the records of one batch may unpack to; ours are not compressed, Kafka's may be. */
 const unpackedLimitBytes = 64 * 1024 * 1024;
 const loadRetryMs = 1000;
@@ -51,6 +55,8 @@ export class CoordinatedPartition<Request, Record, Answer> {
   readonly #waiting = new Map<number, Waiting<Answer>>();
   readonly #stopFollowing: () => void;
   #lastRequestId = 0;
+  /** Counts reads of the log: an earlier one may still be under way when the same broker is elected again. */
+  #lastLoad = 0;
   #isClosed = false;
   #wasServing = false;
 
@@ -186,21 +192,36 @@ export class CoordinatedPartition<Request, Record, Answer> {
     return encoded;
   }
 
-  /** One piece of the log; the core asks for the next one. What cannot be read is tried again: it leads, so it must. */
-  async #load(leaderEpoch: LeaderEpoch, from: Offset, endOffset: Offset): Promise<void> {
-    const isOver = (): boolean => this.#isClosed || this.#core.leaderEpoch !== leaderEpoch;
+  /** One read of the log; the core asks for the next one. What cannot be read is tried again: it leads, so it must. */
+  async #load(leaderEpoch: LeaderEpoch, offset: Offset, endOffset: Offset): Promise<void> {
+    const number = ++this.#lastLoad;
+    const isOver = (): boolean => this.#isClosed || this.#lastLoad !== number || this.#core.leaderEpoch !== leaderEpoch;
+    const onRead = (records: readonly Record[], nextOffset: Offset | null): void =>
+      this.#step({ kind: 'recordsRead', leaderEpoch, records, nextOffset, now: this.#modules.now() });
+    let from = offset;
     try {
       const { chunks, nextOffset } = await this.replica.readForLoading(from, loadBytes, endOffset);
-      const records: Record[] = [];
+      let records: Record[] = [];
       for (const chunk of chunks)
         for (const batch of batchesOf(chunk)) {
           if (isControlBatch(batch)) continue;
-          for (const record of recordsOf(batch, unpackedLimitBytes))
-            if (record.offset >= from) this.#decodeInto(records, record);
+          const walk = new RecordWalk(batch);
+          const all = recordsAtOnce(batch);
+          for await (const piece of all === null ? recordPieces(batch, unpackedLimitBytes) : [all]) {
+            walk.enter(piece);
+            while (this.#decodeSome(walk, from, records)) {
+              // The event loop turns meanwhile, so that a long log does not hold up other requests.
+              await this.#pause(0);
+              if (isOver()) return;
+              onRead(records, null);
+              records = [];
+              from = offsetAfter(walk.offset as Offset, 1);
+            }
+          }
+          walk.finish();
         }
-      // The event loop turns between two pieces, so that a long log does not hold up other requests.
       await this.#pause(0);
-      if (!isOver()) this.#step({ kind: 'recordsRead', leaderEpoch, records, nextOffset, now: this.#modules.now() });
+      if (!isOver()) onRead(records, nextOffset);
     } catch (error) {
       const { topic, partition } = this.replica;
       if (isOver()) return;
@@ -210,7 +231,16 @@ export class CoordinatedPartition<Request, Record, Answer> {
     }
   }
 
-  #decodeInto(records: Record[], { key, value, offset }: ReadRecord): void {
+  /** Adds the records from `from` on until there are as many as one turn may have; false where the walk is at its end. */
+  #decodeSome(walk: RecordWalk, from: Offset, records: Record[]): boolean {
+    while (walk.next()) {
+      if (walk.offset >= from) this.#decodeInto(records, walk);
+      if (records.length === loadRecords) return true;
+    }
+    return false;
+  }
+
+  #decodeInto(records: Record[], { key, value, offset }: RecordWalk): void {
     if (key === null) return;
     try {
       const record = this.#modules.decode(key, value);
