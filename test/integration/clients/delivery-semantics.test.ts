@@ -1,6 +1,6 @@
 /**
  * The examples of `test/examples/`, killed with -9 between what they do and their commit: at most once loses that record
- * and repeats none, at least once repeats it and loses none.
+ * and repeats none, at least once repeats it and loses none. And they go on where their coordinator is killed.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, test } from 'vitest';
 import { TestCluster } from '../../support/dev.ts';
+import { GroupAdmin } from '../../support/group-admin.ts';
 import { RawCluster } from '../../support/raw-cluster.ts';
 import { RawProducer } from '../../support/raw-producer.ts';
+import { until } from '../../support/until.ts';
 
 const cluster = await TestCluster.start();
 const raw = new RawCluster(cluster.bootstrap);
@@ -32,6 +34,8 @@ async function run(example: string, group: string, topic: string, environment: o
     {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
     },
   );
   const processed: string[] = [];
@@ -50,13 +54,17 @@ async function run(example: string, group: string, topic: string, environment: o
   return processed;
 }
 
+async function write(topic: string, wanted: readonly string[]): Promise<void> {
+  const producer = new RawProducer(cluster.bootstrap, topic, () => {});
+  await producer.start(1);
+  for (const value of wanted) producer.send(0, value);
+  await producer.stop();
+}
+
 async function crashOnce(example: string): Promise<string[]> {
   const topic = example;
   await raw.createTopic(topic, { partitions: 1, replicationFactor: 3 });
-  const producer = new RawProducer(cluster.bootstrap, topic, () => {});
-  await producer.start(1);
-  for (const value of values) producer.send(0, value);
-  await producer.stop();
+  await write(topic, values);
   const before = await run(example, `group-${example}`, topic, { CRASH_AT: crashAt });
   const after = await run(example, `group-${example}`, topic, {});
   return [...before, ...after];
@@ -77,3 +85,22 @@ for (const client of ['kafkajs', 'platformatic']) {
     assert.deepEqual(processed, [...values.slice(0, at + 1), ...values.slice(at)]);
   });
 }
+
+// After the others: they need all brokers.
+for (const example of ['at-least-once-kafkajs', 'at-least-once-platformatic'])
+  test(`${example} goes on when its coordinator is killed`, async () => {
+    const topic = `${example}-goes-on`;
+    await raw.createTopic(topic, { partitions: 1, replicationFactor: 3 });
+    const admin = new GroupAdmin(() => cluster.dev.brokers().map(({ id }) => cluster.addressOf(id)));
+    const processed = run(example, topic, topic, {});
+    const half = values.length / 2;
+    await write(topic, values.slice(0, half));
+    const hasCommitted = async (): Promise<boolean> => (await admin.committed(topic)).get(`${topic}:0`) === half;
+    await until('it has committed half', hasCommitted, 30_000);
+    const { id } = await admin.coordinatorOf(topic);
+    await cluster.dev.killBroker(id);
+    await write(topic, values.slice(half));
+    assert.deepEqual([...new Set(await processed)], values);
+    await cluster.dev.startBroker(id);
+    admin.close();
+  });
