@@ -62,20 +62,23 @@ export function partition(
   from: Assignment,
   passes: (topicId: TopicId, partition: number) => boolean,
 ): { passing: Assignment; others: Assignment } {
-  return { passing: select(from, passes), others: select(from, (topicId, number) => !passes(topicId, number)) };
+  const passing = select(from, passes);
+  return { passing, others: countOf(passing) === countOf(from) ? emptyAssignment : difference(from, passing) };
 }
 
 export function intersection(a: Assignment, b: Assignment): Assignment {
-  const numbers = lookUp(b);
-  return select(a, numbers);
+  return a.size === 0 || b.size === 0 ? emptyAssignment : select(a, lookUp(b));
 }
 
 export function difference(a: Assignment, b: Assignment): Assignment {
+  if (a.size === 0 || b.size === 0) return a;
   const numbers = lookUp(b);
   return select(a, (topicId, number) => !numbers(topicId, number));
 }
 
 export function union(a: Assignment, b: Assignment): Assignment {
+  if (a.size === 0) return b;
+  if (b.size === 0) return a;
   const together = new Map(a);
   for (const [topicId, partitions] of b) {
     const before = a.get(topicId);

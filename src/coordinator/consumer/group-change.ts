@@ -15,7 +15,6 @@ import type { ConsumerGroupRecord, ConsumerMemberValue, GroupRecord, TopicPartit
 import { type Assignment, isEqual, topicPartitionsOf } from './assignment.ts';
 import { type ConsumerGroupState, currentAssignmentValue, type ResolvedRegex } from './consumer-group-state.ts';
 import { type CurrentAssignment, initialAssignment, isReconciledTo, reconcile } from './current-assignment.ts';
-import { metadataHash } from './metadata-hash.ts';
 import { isSameSet } from './regex-resolution.ts';
 import { allTopicNames } from './subscribed-topics.ts';
 import { isSameSubscription, type Subscribed, type Subscription, subscriptionOf } from './subscription-counts.ts';
@@ -67,12 +66,13 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
   const { regexRecords, regexes, haveTopicsChanged } = changeRegexes(context, subscriptions, change.regexes);
   records.push(...regexRecords);
 
-  const topicNames = (): ReadonlySet<string> => allTopicNames(subscriptions, regexes);
   let isBumped = state.groupEpoch === 0 || haveTopicsChanged || !isSameSubscription(gone[0] ?? none, come);
   let isMetadataFresh = false;
   let groupEpoch = state.groupEpoch;
+  if (isBumped || isMetadataStale || groupEpoch > state.targetEpoch)
+    state.topics.lookUp(allTopicNames(subscriptions, regexes), image);
   if (isBumped || isMetadataStale) {
-    const hash = metadataHash(topicNames(), image);
+    const hash = state.topics.hash();
     isMetadataFresh = hash === state.metadataHash;
     isBumped ||= !isMetadataFresh;
     if (isBumped) groupEpoch++;
@@ -88,7 +88,6 @@ export function changeMember(context: GroupContext, change: MemberChange): Membe
       if (otherId !== memberId && otherId !== replaces)
         members.push({ memberId: otherId, value: other, target: state.targetOf(otherId) });
     members.push({ memberId, value, target: targetBefore });
-    state.topics.lookUp(topicNames(), image);
     const targets = computeTargets(assignorOf(members, context.assignors), members, state.topics, regexes);
     for (const { memberId: ofId, target: last } of members) {
       const next = targets.get(ofId) ?? last;
@@ -140,11 +139,11 @@ export function removeMembers(context: GroupContext, memberIds: readonly string[
   }
   const subscriptions = state.subscriptions.after(gone, null);
   const { regexRecords, regexes } = changeRegexes(context, subscriptions, new Map());
-  const hash = metadataHash(allTopicNames(subscriptions, regexes), image);
+  state.topics.lookUp(allTopicNames(subscriptions, regexes), image);
   return [
     ...memberIds.flatMap((memberId) => memberTombstones(groupId, memberId)),
     ...regexRecords,
-    epochRecord(groupId, state.groupEpoch + 1, hash),
+    epochRecord(groupId, state.groupEpoch + 1, state.topics.hash()),
   ];
 }
 
@@ -157,8 +156,8 @@ export function changeTopicsOfPatterns(
   const subscriptions = state.subscriptions.now();
   const { regexRecords, regexes, haveTopicsChanged } = changeRegexes(context, subscriptions, found);
   if (!haveTopicsChanged) return regexRecords;
-  const hash = metadataHash(allTopicNames(subscriptions, regexes), image);
-  return [...regexRecords, epochRecord(groupId, state.groupEpoch + 1, hash)];
+  state.topics.lookUp(allTopicNames(subscriptions, regexes), image);
+  return [...regexRecords, epochRecord(groupId, state.groupEpoch + 1, state.topics.hash())];
 }
 
 /** The member's own records, in the order that Kafka's coordinator insists on when it reads them. */

@@ -4,13 +4,13 @@
  * another one's hash the group computes its target anew once, and no more.
  */
 import { createHash } from 'node:crypto';
-import type { ClusterImage } from '../../model/cluster-image.ts';
+import type { TopicImage } from '../../model/cluster-image.ts';
 
-/** Over names, ids and partition counts of those topics that are there; 0 where none is. */
-export function metadataHash(topicNames: ReadonlySet<string>, image: ClusterImage): bigint {
+/** Over names, ids and partition counts of those topics that are there, by name; 0 where none is. */
+export function metadataHash(topics: ReadonlyMap<string, TopicImage | undefined>): bigint {
   let described = '';
-  for (const name of [...topicNames].sort()) {
-    const topic = image.topicByName(name);
+  for (const name of [...topics.keys()].sort()) {
+    const topic = topics.get(name);
     if (topic !== undefined) described += `${name}\0${topic.id}\0${topic.record.partitions}\0`;
   }
   return described === '' ? 0n : createHash('sha256').update(described).digest().readBigInt64BE();

@@ -5,6 +5,7 @@
 import { present } from '../../model/assert.ts';
 import type { ClusterImage, TopicImage } from '../../model/cluster-image.ts';
 import type { AssignorTopic } from './assignor.ts';
+import { metadataHash } from './metadata-hash.ts';
 import type { Subscribed, Subscription } from './subscription-counts.ts';
 
 /** By pattern. */
@@ -33,7 +34,7 @@ export class SubscribedTopics {
   #numbering = 0;
   readonly #known = new WeakMap<readonly string[], Known>();
 
-  /** Of these names, once each; `numbersOf` is then for subscriptions to them. */
+  /** Of these names, once each: all that is asked here until the next time is about them. */
   lookUp(names: ReadonlySet<string>, image: ClusterImage): void {
     const topics = new Map<string, TopicImage | undefined>();
     let confirmed = 0;
@@ -50,6 +51,11 @@ export class SubscribedTopics {
     for (const [name, topic] of topics)
       if (topic !== undefined && !this.#numbers.has(name)) this.#numbers.set(name, this.#numbers.size);
     this.#topics = topics;
+  }
+
+  /** Of those that were looked up. */
+  hash(): bigint {
+    return metadataHash(this.#topics);
   }
 
   /** By number. */

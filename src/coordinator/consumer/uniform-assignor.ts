@@ -10,7 +10,7 @@
  * nothing is done for each member and each topic it subscribes to: a thousand times a thousand are too many.
  */
 
-import { present } from '../../model/assert.ts';
+import { assert, present } from '../../model/assert.ts';
 import type { TopicId } from '../../model/brands.ts';
 import type { Assignment } from './assignment.ts';
 import { type AssignorInput, type AssignorTopic, byMemberId } from './assignor.ts';
@@ -121,6 +121,7 @@ class Receivers {
   #at: number;
 
   constructor(subscribers: readonly Audience[]) {
+    assert(subscribers.length > 0, 'a topic is here for its subscribers');
     this.#subscribers = subscribers;
     this.#at = subscribers.length;
   }
