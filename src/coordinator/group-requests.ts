@@ -22,7 +22,7 @@ export interface JoinGroupRequest extends Client {
   /** The session timeout where the version has none (0). */
   readonly rebalanceTimeoutMs: number;
   readonly protocolType: string;
-  /** Most wanted first. */
+  /** Most wanted first; views of the request. */
   readonly protocols: readonly { readonly name: string; readonly metadata: Buffer }[];
   readonly reason: string | null;
   /** 4+: a new dynamic member is given an id and has to come again with it (KIP-394). */

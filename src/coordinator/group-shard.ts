@@ -134,13 +134,20 @@ export class GroupShard implements GroupCoordinatorShard {
   // -- the classic protocol
 
   #join(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
-    const { groupId, memberId, sessionTimeoutMs } = request;
+    const { groupId, sessionTimeoutMs } = request;
     if (groupId === '') return refused(groupId, requestId, invalidGroupId);
     const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#modules.options;
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
       return refused(groupId, requestId, { code: 'INVALID_SESSION_TIMEOUT' });
     const fault = tooLargeFault(request, this.#modules.maxBatchBytes());
     if (fault !== null) return refused(groupId, requestId, fault);
+    // Copies: the group keeps them, and a view would keep the whole request.
+    const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
+    return this.#joinGroup({ ...request, protocols }, requestId, now);
+  }
+
+  #joinGroup(request: JoinGroupRequest, requestId: number, now: Now): GroupStep {
+    const { groupId, memberId } = request;
     const group = this.#groups.get(groupId);
     if (group?.type === 'consumer' && !group.isEmpty()) return group.joinClassic(request, requestId, now);
     if (group?.type === 'classic') return group.join(request, requestId, now);

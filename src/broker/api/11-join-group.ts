@@ -18,8 +18,7 @@ export const joinGroup = serve(joinGroupApi, async (services, request, context) 
       sessionTimeoutMs: request.sessionTimeoutMs,
       rebalanceTimeoutMs: version === 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
       protocolType: request.protocolType,
-      // Copies: the group keeps them, and a view would keep the whole request.
-      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+      protocols: request.protocols,
       reason: request.reason,
       knowsMemberIdRequired: version >= 4,
       knowsSkipAssignment: version >= 9,

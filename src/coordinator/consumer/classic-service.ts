@@ -25,6 +25,7 @@ import type {
 import { difference, partition, union } from './assignment.ts';
 import type { CurrentAssignment } from './current-assignment.ts';
 import { type GroupCore, purposes } from './group-core.ts';
+import { maxTopicNames } from './heartbeat-rules.ts';
 import { assignmentBytes, downgradeRecords, mayDowngrade, topicIdsOf } from './migration.ts';
 
 const protocolType = 'consumer';
@@ -149,7 +150,8 @@ export class ClassicService {
   #subscriptionOf(request: JoinGroupRequest): ConsumerSubscription | null {
     const [first] = request.protocols;
     if (request.protocolType !== protocolType || first === undefined || !this.#isSupported(request)) return null;
-    return this.#core.modules.consumerProtocol.decodeSubscription(first.metadata);
+    const subscription = this.#core.modules.consumerProtocol.decodeSubscription(first.metadata);
+    return subscription !== null && subscription.topics.length <= maxTopicNames ? subscription : null;
   }
 
   /** One of its protocols must be known to all others, in case the group becomes a classic one. */

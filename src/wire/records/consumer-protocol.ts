@@ -36,6 +36,8 @@ export type ConsumerProtocolSubscription = Infer<typeof consumerProtocolSubscrip
 export type ConsumerProtocolAssignment = Infer<typeof consumerProtocolAssignment>;
 
 const leadingBytes = 2;
+/** Topics and partitions of one member: a coordinator that reads a million tiny ones would hold up everybody (I42). */
+const maxElements = 100_000;
 
 /**
  * Reads a subscription or an assignment. One of a version to come is read as the newest known, and what follows is
@@ -49,7 +51,7 @@ export function decodeConsumerProtocol<F extends Fields>(
   const version = new ByteReader(encoded).int16();
   if (version < of.versions.lowest) throw new WireError(`version ${version}`).within(of.name);
   const known = Math.min(version, of.versions.highest);
-  return { version, value: of.decode(known, encoded, leadingBytes, { allowTrailingBytes: true }) };
+  return { version, value: of.decode(known, encoded, leadingBytes, { allowTrailingBytes: true, maxElements }) };
 }
 
 export function encodeConsumerProtocol<F extends Fields>(of: Message<F>, version: number, value: Given<F>): Buffer {

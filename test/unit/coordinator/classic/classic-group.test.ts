@@ -631,6 +631,16 @@ describe('what members say', () => {
     assert.equal(stateOf(under), 'CompletingRebalance');
   });
 
+  test('is copied, since what it came in would be kept with it', () => {
+    const under = new CoordinatorUnderTest();
+    const request = Buffer.from('subscription and much more');
+    const { memberId } = joined(under.ask(joinOf({ protocols: [{ name: 'p', metadata: request.subarray(0, 12) }] })));
+    request.fill(0);
+    const generation = 1;
+    under.ask(syncOf({ memberId, generation, assignments: [{ memberId, assignment: assignmentOf(memberId) }] }));
+    assert.equal(described(under)?.members[0]?.metadata.toString(), 'subscription');
+  });
+
   test('is together no more than the record of the group may have, by what each has least to say', () => {
     const under = new CoordinatorUnderTest();
     under.maxBatchBytes = 1000;

@@ -378,6 +378,14 @@ describe('classic members of a group of the new protocol', () => {
       () => joinOf({ protocols: [{ name: 'range', metadata: Buffer.from('?') }] }),
       'INCONSISTENT_GROUP_PROTOCOL',
     ],
+    [
+      'JoinGroup that names too many topics',
+      () => {
+        const metadata = subscriptionTo(...Array.from({ length: 10_001 }, (_, at) => `t${at}`));
+        return joinOf({ protocols: [{ name: 'range', metadata }] });
+      },
+      'INCONSISTENT_GROUP_PROTOCOL',
+    ],
     ['JoinGroup without an id', () => joinOf({ protocols, knowsMemberIdRequired: true }), 'MEMBER_ID_REQUIRED'],
     [
       'JoinGroup of nobody’s instance',

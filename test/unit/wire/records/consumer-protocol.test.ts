@@ -41,3 +41,10 @@ test('an assignment is read back; an empty one, a negative version or a cut is r
   bytes.writeInt16BE(-1);
   assert.throws(() => decodeConsumerProtocol(consumerProtocolAssignment, bytes), WireError);
 });
+
+test('a subscription to more topics than anybody has is refused before they are read', () => {
+  const subscribing = (count: number): Buffer =>
+    encodeConsumerProtocol(consumerProtocolSubscription, 0, { topics: Array.from({ length: count }, () => 'a') });
+  assert.equal(decodeConsumerProtocol(consumerProtocolSubscription, subscribing(100_000)).value.topics.length, 100_000);
+  assert.throws(() => decodeConsumerProtocol(consumerProtocolSubscription, subscribing(100_001)), WireError);
+});
