@@ -4,10 +4,11 @@
  *
  * Field for field Kafka's records (consumer-group `*Value.json`); how they become bytes is the broker's affair.
  */
-import type { Offset, TopicId } from '../model/brands.ts';
+import type { TopicId } from '../model/brands.ts';
 
 export interface OffsetCommitValue {
-  readonly offset: Offset;
+  /** As it was committed: one below 0 is kept (kafkajs says -1, the end, and -2, the beginning), and is no position. */
+  readonly offset: number;
   /** -1 where the client gave none. */
   readonly leaderEpoch: number;
   readonly metadata: string;

@@ -2,7 +2,7 @@
  * What may be asked of a group's coordinator, and what it answers: Kafka's group APIs without their versions. Where a
  * version changes what an answer may be, the request says what its client knows (`knows…`), not its number.
  */
-import type { LeaderEpoch, Offset, TopicId } from '../model/brands.ts';
+import type { LeaderEpoch, TopicId } from '../model/brands.ts';
 import type { Fault } from '../model/fault.ts';
 import type { TopicPartitions } from './group-records.ts';
 
@@ -109,7 +109,7 @@ export interface OffsetCommitRequest {
     readonly topicId: TopicId;
     readonly partitions: readonly {
       readonly partition: number;
-      readonly offset: Offset;
+      readonly offset: number;
       readonly leaderEpoch: LeaderEpoch;
       readonly metadata: string;
     }[];

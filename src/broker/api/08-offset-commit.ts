@@ -4,7 +4,7 @@
  */
 import type { OffsetCommitRequest as Commit, OffsetCommitAnswer } from '../../coordinator/group-requests.ts';
 import { isRefused } from '../../coordinator/group-requests.ts';
-import { leaderEpoch, noLeaderEpoch, offset } from '../../model/brands.ts';
+import { leaderEpoch, noLeaderEpoch } from '../../model/brands.ts';
 import type { Fault } from '../../model/fault.ts';
 import type { Item } from '../../wire/field.ts';
 import { type OffsetCommitRequest, offsetCommitApi } from '../../wire/messages/08-offset-commit.ts';
@@ -23,7 +23,8 @@ function split(services: BrokerServices, asked: Topic, version: number) {
     if (!(partition.partitionIndex >= 0 && partition.partitionIndex < topic.record.partitions))
       return { code: 'UNKNOWN_TOPIC_OR_PARTITION' };
     const { committedOffset } = partition;
-    if (committedOffset < 0n || committedOffset > BigInt(Number.MAX_SAFE_INTEGER))
+    // Any below 0 is kept, as Kafka does: to a consumer it says that there is no position.
+    if (!Number.isSafeInteger(Number(committedOffset)))
       return { code: 'INVALID_REQUEST', reason: `offset ${committedOffset}` };
     return null;
   };
@@ -55,7 +56,7 @@ export const offsetCommit = serve(offsetCommitApi, async (services, request, con
         topicId: topic.id,
         partitions: wanted.map((partition) => ({
           partition: partition.partitionIndex,
-          offset: offset(partition.committedOffset),
+          offset: Number(partition.committedOffset),
           leaderEpoch: partition.committedLeaderEpoch < 0 ? noLeaderEpoch : leaderEpoch(partition.committedLeaderEpoch),
           metadata: partition.committedMetadata ?? '',
         })),

@@ -10,7 +10,7 @@ import type {
   TopicPartitions,
 } from '../../coordinator/group-records.ts';
 import { memberStates } from '../../coordinator/group-records.ts';
-import { type Offset, type TopicId, topicId } from '../../model/brands.ts';
+import { type TopicId, topicId } from '../../model/brands.ts';
 import type { RecordToWrite } from '../../records/record-batch.ts';
 import {
   consumerGroupCurrentMemberAssignmentRecord,
@@ -236,7 +236,7 @@ const noExpiry = -1n;
 function decodeOffset(bytes: Buffer): OffsetCommitValue {
   const value = decodeRecordValue(offsetCommitRecord, bytes);
   return {
-    offset: Number(value.offset) as Offset,
+    offset: Number(value.offset),
     leaderEpoch: value.leaderEpoch,
     metadata: value.metadata,
     commitTimestampMs: Number(value.commitTimestamp),

@@ -297,6 +297,27 @@ test('offsets of an unknown topic id are refused one by one, the others are comm
   );
 });
 
+// kafkajs resets a group, and comes back from OFFSET_OUT_OF_RANGE, by committing -1 (the end) or -2 (the beginning).
+test('offsets below zero are committed and told as they are, those past what is exact are refused', async () => {
+  await findCoordinator('reset', 6);
+  const offsets = [-1n, -2n, 7n, 2n ** 53n];
+  const committed = await client.ask(offsetCommitApi, 8, {
+    groupId: 'reset',
+    generationIdOrMemberEpoch: -1,
+    topics: [
+      {
+        name: topic,
+        partitions: offsets.map((committedOffset, partitionIndex) => ({ partitionIndex, committedOffset })),
+      },
+    ],
+  });
+  const codes = committed.topics[0]?.partitions.map(({ errorCode }) => errorCode);
+  assert.deepEqual(codes, [0, 0, 0, 42], 'INVALID_REQUEST for the last');
+  const fetched = await client.ask(offsetFetchApi, 8, { groups: [{ groupId: 'reset', topics: null }] });
+  const told = fetched.groups[0]?.topics[0]?.partitions.map((one) => one.committedOffset);
+  assert.deepEqual(told, [-1n, -2n, 7n]);
+});
+
 test('the topic of the groups is internal and cannot be written by clients', async () => {
   await findCoordinator('internal', 6);
   const answer = await client.ask(metadataApi, 12, { topics: [{ name: '__consumer_offsets' }] });
