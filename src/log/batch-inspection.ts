@@ -11,6 +11,7 @@
  * affair.
  */
 import type { Clock, Timers } from '../env/clock.ts';
+import { TurnBudget } from '../env/turn-budget.ts';
 import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
 import { type Codec, codecOf, compress } from '../records/compression.ts';
@@ -18,7 +19,6 @@ import { PackedTooLargeError, packerOf } from '../records/packer.ts';
 import { withPackedRecords } from '../records/record-batch.ts';
 import { checkRecords, RecordCheck, refusalOf, unpackLimit } from '../records/record-check.ts';
 import { recordPieces, recordsAtOnce } from '../records/record-pieces.ts';
-import { TurnBudget } from './turn-budget.ts';
 
 export interface Inspection {
   /** Whether each record must have a key. */

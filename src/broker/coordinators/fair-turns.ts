@@ -6,25 +6,17 @@
  *     whenFree ──► line ──► one after another while the turn is young ──► a timer ──► the next turn …
  */
 import type { Clock, Timers } from '../../env/clock.ts';
-
-interface Turn {
-  readonly startMs: number;
-  readonly ended: Promise<void>;
-}
+import { TurnBudget } from '../../env/turn-budget.ts';
 
 export class FairTurns {
-  readonly #budgetMs: number;
-  readonly #modules: { readonly clock: Clock; readonly timers: Timers };
+  readonly #budget: TurnBudget;
   /** From `#next` on: to take the first of a long array moves all others, so that is done now and then. */
   readonly #line: (() => void)[] = [];
   #next = 0;
   #isMoving = false;
-  /** Begins with the first who asks. */
-  #turn: Turn | null = null;
 
   constructor(options: { readonly budgetMs: number }, modules: { readonly clock: Clock; readonly timers: Timers }) {
-    this.#budgetMs = options.budgetMs;
-    this.#modules = modules;
+    this.#budget = new TurnBudget(options, modules);
   }
 
   /** In the order of the calls. All that went on in a turn counts, whoever did it. */
@@ -38,11 +30,7 @@ export class FairTurns {
   async #move(): Promise<void> {
     this.#isMoving = true;
     while (this.#next < this.#line.length) {
-      const { startMs, ended } = this.#thisTurn();
-      if (this.#modules.clock.monotonicMs() - startMs >= this.#budgetMs) {
-        await ended;
-        continue;
-      }
+      while (!this.#budget.hasTime) await this.#budget.nextTurn();
       this.#letNextGo();
       // Who was let through begins before the time is looked at again.
       await null;
@@ -55,18 +43,5 @@ export class FairTurns {
     if (this.#next * 2 < this.#line.length) return;
     this.#line.splice(0, this.#next);
     this.#next = 0;
-  }
-
-  #thisTurn(): Turn {
-    this.#turn ??= {
-      startMs: this.#modules.clock.monotonicMs(),
-      ended: new Promise((resolve) => {
-        this.#modules.timers.setTimer(0, () => {
-          this.#turn = null;
-          resolve();
-        });
-      }),
-    };
-    return this.#turn;
   }
 }

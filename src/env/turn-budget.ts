@@ -2,8 +2,8 @@
  * How long may one kind of work take in one turn of the event loop? Long work is done in steps, and asks before each of
  * them; sockets that become readable together are served in one turn, so work that is short asks as well.
  */
-import type { Clock, Timers } from '../env/clock.ts';
-import { pause } from '../env/pause.ts';
+import type { Clock, Timers } from './clock.ts';
+import { pause } from './pause.ts';
 
 export class TurnBudget {
   readonly #budgetMs: number;

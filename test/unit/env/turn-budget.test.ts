@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { TurnBudget } from '../../../src/log/turn-budget.ts';
+import { TurnBudget } from '../../../src/env/turn-budget.ts';
 import { ManualTime } from '../../support/manual-time.ts';
 
 test('a turn has time until its budget is spent, and the next one has it again', async () => {
