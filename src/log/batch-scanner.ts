@@ -67,7 +67,7 @@ function framingProblem(bytes: Buffer, at: number, left: number): string | null 
  * what tells damage in the middle from a torn tail (I29). Looks at every position.
  */
 export async function findsGoodBatch(file: DiskFile, after: number, end: number, fromOffset: Offset): Promise<boolean> {
-  const window = Buffer.allocUnsafe(Math.min(pieceBytes * 4, Math.max(0, end - after)));
+  const window = Buffer.allocUnsafe(Math.min(pieceBytes, Math.max(0, end - after)));
   const overlap = header.batchHeaderBytes;
   for (let start = after; start < end; start += Math.max(1, window.length - overlap)) {
     const length = await file.read(window, 0, Math.min(window.length, end - start), start);

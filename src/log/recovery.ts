@@ -309,7 +309,8 @@ async function removeUnusedSnapshots(
   directory: string,
   disk: Disk,
 ): Promise<void> {
-  const isUnused = (at: Offset): boolean => at < newest && !segments.some(({ baseOffset }) => baseOffset === at);
+  const bases = new Set(segments.map(({ baseOffset }) => baseOffset));
+  const isUnused = (at: Offset): boolean => at < newest && !bases.has(at);
   for (const at of files.producerFiles.filter(isUnused))
     await disk.remove(join(directory, segmentFileName(at, '.producers')));
   for (const at of files.kafkaSnapshots.filter(isUnused))
