@@ -15,14 +15,13 @@ import type {
   AdminAnswer,
   AdminCommand,
   DialOutcome,
-  IsrAnswer,
   IsrProposal,
   Registration,
   ReplicaState,
 } from './control-messages.ts';
 import type { ControlOptions } from './control-options.ts';
 import type { ImageFollower } from './image-follower.ts';
-import type { LifecycleAction, LifecycleEvent } from './lifecycle-events.ts';
+import type { IsrOutcome, LifecycleAction, LifecycleEvent } from './lifecycle-events.ts';
 import { type Lease, type MetadataStore, StoreUnavailable } from './metadata-store.ts';
 import { outcomeOf } from './store-outcome.ts';
 
@@ -67,7 +66,7 @@ export class BrokerAgent {
   readonly #streams = new Map<number, ControlStream>();
   readonly #registered = Promise.withResolvers<Registered>();
   readonly #shutdown = Promise.withResolvers<ShutdownAnswer>();
-  readonly #alters = new Map<number, (answers: readonly IsrAnswer[]) => void>();
+  readonly #alters = new Map<number, (answers: readonly IsrOutcome[]) => void>();
   readonly #admins = new Map<number, (answer: AdminAnswer) => void>();
   readonly #stateListeners = new Set<(state: BrokerState | 'unregistered') => void>();
   #nextCallId = 1;
@@ -125,7 +124,7 @@ export class BrokerAgent {
   }
 
   /** Answers in the order of the proposals, however long it takes (§2.7); a newer partition epoch ends it too. */
-  alterPartition(proposals: readonly IsrProposal[]): Promise<readonly IsrAnswer[]> {
+  alterPartition(proposals: readonly IsrProposal[]): Promise<readonly IsrOutcome[]> {
     return new Promise((resolve) => {
       const callId = this.#nextCallId++;
       this.#alters.set(callId, resolve);

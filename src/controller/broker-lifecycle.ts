@@ -26,7 +26,7 @@ import type {
   Registration,
 } from './control-messages.ts';
 import type { ControlOptions } from './control-options.ts';
-import type { LifecycleAction, LifecycleEvent } from './lifecycle-events.ts';
+import type { IsrOutcome, LifecycleAction, LifecycleEvent } from './lifecycle-events.ts';
 
 /** How recent contact with the controller is, on the monotonic clock (I19); -Infinity before the first. */
 export interface ControllerContact {
@@ -49,6 +49,8 @@ interface Connection {
 
 interface PendingAlter {
   readonly proposals: readonly IsrProposal[];
+  /** Sent more than once: one of the sendings may still be on its way when another is answered. */
+  isRepeated: boolean;
   sentOn: number | null;
   sentMs: number;
 }
@@ -171,7 +173,7 @@ export class BrokerLifecycle {
         this.#isCaughtUp = event.isCaughtUp;
         return;
       case 'alterPartition':
-        this.#alters.set(event.callId, { proposals: event.proposals, sentOn: null, sentMs: 0 });
+        this.#alters.set(event.callId, { proposals: event.proposals, isRepeated: false, sentOn: null, sentMs: 0 });
         return;
       case 'admin': {
         const deadlineMs = this.#nowMs + event.timeLimitMs;
@@ -316,9 +318,7 @@ export class BrokerLifecycle {
       case 'heartbeatAnswer':
         return this.#onHeartbeatAnswer(connection, message);
       case 'alterPartitionAnswer':
-        if (this.#alters.delete(message.requestId))
-          this.#actions.push({ kind: 'alterPartitionAnswer', callId: message.requestId, answers: message.answers });
-        return;
+        return this.#onAlterAnswer(message.requestId, message.answers);
       case 'adminAnswer':
         return this.#onAdminAnswer(message.requestId, message.answer);
       case 'probe': {
@@ -439,11 +439,25 @@ export class BrokerLifecycle {
     const isWaiting =
       alter.sentOn === this.#connection?.streamId && this.#nowMs - alter.sentMs < this.#options.requestTimeoutMs;
     if (isWaiting || !this.#connection || this.#brokerEpoch === noBrokerEpoch) return;
+    alter.isRepeated = alter.sentOn !== null;
     alter.sentOn = this.#connection.streamId;
     alter.sentMs = this.#nowMs;
     const { brokerId } = this.#registration;
     const brokerEpoch = this.#brokerEpoch;
     this.#send({ kind: 'alterPartition', requestId: callId, brokerId, brokerEpoch, proposals: alter.proposals });
+  }
+
+  /**
+   * That one sending was refused tells nothing of the other: what was not eligible then may be when that one arrives, and be
+   * committed. The leader has to go on counting it (I10).
+   */
+  #onAlterAnswer(callId: number, answers: readonly IsrAnswer[]): void {
+    const alter = this.#alters.get(callId);
+    if (!alter) return;
+    this.#alters.delete(callId);
+    const isCertain = ({ kind }: IsrAnswer): boolean => kind === 'ok' || !alter.isRepeated;
+    const outcomes = answers.map((answer): IsrOutcome => (isCertain(answer) ? answer : { kind: 'lost' }));
+    this.#actions.push({ kind: 'alterPartitionAnswer', callId, answers: outcomes });
   }
 
   #sendAdmin(callId: number, admin: PendingAdmin): void {

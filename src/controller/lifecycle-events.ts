@@ -19,6 +19,9 @@ import type {
   ReplicaState,
 } from './control-messages.ts';
 
+/** lost: whatever was answered, another sending of the same proposal may still be on its way, and be committed (I10). */
+export type IsrOutcome = IsrAnswer | { readonly kind: 'lost' };
+
 export type LifecycleEvent =
   /** The image holds a full read; find the controller and register. */
   | { readonly kind: 'started'; readonly image: ClusterImage; readonly nowMs: number; readonly wallMs: number }
@@ -114,7 +117,7 @@ export type LifecycleAction =
    * (§2.1.2).
    */
   | { readonly kind: 'controllerDead'; readonly controllerEpoch: Revision }
-  | { readonly kind: 'alterPartitionAnswer'; readonly callId: number; readonly answers: readonly IsrAnswer[] }
+  | { readonly kind: 'alterPartitionAnswer'; readonly callId: number; readonly answers: readonly IsrOutcome[] }
   | { readonly kind: 'adminAnswer'; readonly callId: number; readonly answer: AdminAnswer }
   | {
       readonly kind: 'askReplicaStates';

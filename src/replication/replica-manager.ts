@@ -21,9 +21,9 @@ import type { Endpoint, MetadataEntry } from '../model/metadata-schema.ts';
 import { partitionKey } from '../model/topic-partition.ts';
 import { EarlyAttaches } from './early-attaches.ts';
 import { FollowerSession } from './follower-session.ts';
-import type { IsrProposal } from './leader-role.ts';
+import type { IsrAnswer, IsrProposal } from './leader-role.ts';
 import { type AttachMessage, LeaderSession, type LeaderSessionHost } from './leader-session.ts';
-import type { ControllerContact, IsrMember, ProposalAnswer } from './leader-state.ts';
+import type { ControllerContact, IsrMember } from './leader-state.ts';
 import { Replica, type ReplicaHost, type ReplicaOptions } from './replica.ts';
 import type { ReplicationAcceptor, ReplicationClient } from './replication-channel.ts';
 
@@ -53,9 +53,9 @@ export interface PartitionIsrProposal {
   readonly isr: readonly IsrMember[];
 }
 
-/** The controller, as a leader asks it to change an ISR; one answer per proposal, or a rejection where none came. */
+/** The controller, as a leader asks it to change an ISR; one answer per proposal, or a rejection where none came at all. */
 export interface IsrChanger {
-  alterPartition(proposals: readonly PartitionIsrProposal[]): Promise<readonly { readonly kind: ProposalAnswer }[]>;
+  alterPartition(proposals: readonly PartitionIsrProposal[]): Promise<readonly { readonly kind: IsrAnswer }[]>;
 }
 
 export interface ReplicaManagerOptions extends ReplicaOptions {
@@ -434,7 +434,7 @@ export class ReplicaManager implements ReplicaHost, LeaderSessionHost {
   async #sendProposals(): Promise<void> {
     const sent = this.#proposals;
     this.#proposals = [];
-    let answers: readonly { readonly kind: ProposalAnswer }[];
+    let answers: readonly { readonly kind: IsrAnswer }[];
     try {
       answers = await this.#modules.isrChanger.alterPartition(
         sent.map(({ replica: { topicId, partition }, proposal: { leaderEpoch, partitionEpoch, isr } }) => ({

@@ -254,10 +254,24 @@ test('a proposal is sent again on the next stream, and when it stays without ans
   assert.equal(sent(bench.pass(1900), 'alterPartition').length, 0);
   assert.equal(sent(bench.pass(300), 'alterPartition').length, 1);
   assert.equal(sent(bench.controller(3), 'alterPartition').length, 1);
-  const [answer] = bench.hear({ kind: 'alterPartitionAnswer', requestId: 7, answers: [{ kind: 'ineligible' }] });
-  assert.deepEqual(answer, { kind: 'alterPartitionAnswer', callId: 7, answers: [{ kind: 'ineligible' }] });
+  const ok = { kind: 'ok', partitionEpoch: partitionEpoch(1) } as const;
+  const [answer] = bench.hear({ kind: 'alterPartitionAnswer', requestId: 7, answers: [ok] });
+  assert.deepEqual(answer, { kind: 'alterPartitionAnswer', callId: 7, answers: [ok] });
   assert.equal(sent(bench.pass(5000), 'alterPartition').length, 0);
 });
+
+test('a refusal of a proposal that was sent once is one', () => {
+  const [answer] = proposing().hear({ kind: 'alterPartitionAnswer', requestId: 7, answers: [{ kind: 'ineligible' }] });
+  assert.deepEqual(answer, { kind: 'alterPartitionAnswer', callId: 7, answers: [{ kind: 'ineligible' }] });
+});
+
+for (const kind of ['ineligible', 'notAttempted', 'fenced'] as const)
+  test(`of a proposal that was sent twice, ${kind} is the answer to one: the other may be committed yet (I10)`, () => {
+    const bench = proposing();
+    bench.pass(2200);
+    const [answer] = bench.hear({ kind: 'alterPartitionAnswer', requestId: 7, answers: [{ kind }] });
+    assert.deepEqual(answer, { kind: 'alterPartitionAnswer', callId: 7, answers: [{ kind: 'lost' }] });
+  });
 
 // what metadata shows | how the proposal ends
 const shown = [
