@@ -30,6 +30,11 @@ export interface Step<Record, Answer> {
   readonly records: readonly Record[];
   /** Of this request and of earlier ones that waited. A request id that nobody waits for any more is passed over. */
   readonly answers: readonly GivenAnswer<Answer>[];
+  /**
+   * Answers tell what is durable, and another coordinator may have moved that on since: they leave only if there was none
+   * when the request came. What writes records need not say so: that they are committed proves it.
+   */
+  readonly isRead?: true;
 }
 
 export interface CoordinatorShard<Request, Record, Answer> {

@@ -56,7 +56,9 @@ export class GroupShard implements GroupCoordinatorShard {
   handle(request: GroupRequest, requestId: number, now: Now): readonly GroupStep[] {
     const late = this.#groups.onEvent(now);
     const steps =
-      request.kind === 'deleteGroup' ? this.#delete(request, requestId) : [this.#step(request, requestId, now)];
+      request.kind === 'deleteGroup'
+        ? this.#delete(request, requestId).map(asRead)
+        : [this.#step(request, requestId, now)];
     if ('groupId' in request) this.#groups.maybeForget(request.groupId);
     return late === null ? steps : [late, ...steps];
   }
@@ -115,9 +117,9 @@ export class GroupShard implements GroupCoordinatorShard {
       case 'offsetCommit':
         return this.#commit(request, requestId, now);
       case 'offsetFetch':
-        return this.#fetch(request, requestId);
+        return asRead(this.#fetch(request, requestId));
       case 'offsetDelete':
-        return this.#deleteOffsets(request, requestId);
+        return asRead(this.#deleteOffsets(request, requestId));
       case 'describeGroup':
         return this.#describe(request, requestId);
       case 'listGroups':
@@ -331,6 +333,8 @@ const answered = (key: string | null, requestId: number, answer: GroupAnswer): G
   answers: [{ requestId, answer }],
 });
 const refused = (key: string, requestId: number, fault: Fault): GroupStep => answered(key, requestId, { fault });
+/** That there is nothing, and so nothing to delete, is told of what is durable, too. */
+const asRead = (step: GroupStep): GroupStep => ({ ...step, isRead: true });
 
 const unknownMember = (groupId: string): Fault => ({
   code: 'UNKNOWN_MEMBER_ID',

@@ -12,6 +12,8 @@
  * - A record is replayed when the log has taken it, so the next request sees it, but its answer waits for the high
  *   watermark; so does the answer to anybody who was told what that record changed. One rule for reads and writes: an
  *   answer tells only what is committed.
+ * - The answer to a read waits until it is certain that no other coordinator had begun when the read came: one that has been
+ *   deposed, and cannot know it yet, holds what others have moved on.
  * - A batch that the log refuses changes nothing. One that it took and cannot finish ends the leadership, and with it
  *   this state: the next election loads what was kept.
  */
@@ -34,6 +36,11 @@ export interface CoordinatorLog<Record> {
   append(records: readonly Record[], wallMs: number): Offset;
   /** Whether this broker may still act as leader: not cut off, not stood still for too long (I19). */
   maySpeak(): boolean;
+  /**
+   * Returns what `leadershipConfirmed` will name, or has named before this returns, once it is certain that no other leader
+   * had begun when this was called. Numbers of one leader epoch grow.
+   */
+  questionLeadership(): number;
 }
 
 export interface PartitionCoordinatorModules<Request, Record, Answer> {
@@ -61,6 +68,8 @@ export type PartitionCoordinatorEvent<Request, Record> =
     }
   | { readonly kind: 'resigned' }
   | { readonly kind: 'highWatermarkMoved'; readonly highWatermark: Offset; readonly now: Now }
+  /** This broker led, and nobody else, when it was asked this question (`questionLeadership`), and all those before. */
+  | { readonly kind: 'leadershipConfirmed'; readonly question: number }
   | { readonly kind: 'requested'; readonly requestId: number; readonly request: Request; readonly now: Now }
   /** The client is gone: nobody waits for this answer. */
   | { readonly kind: 'withdrawn'; readonly requestId: number }
@@ -108,6 +117,11 @@ interface Held<Answer> {
   readonly deadlineMs: number;
 }
 
+/** The answer to a read that waits until this leadership is confirmed; then for the high watermark. */
+interface Unconfirmed<Answer> extends Held<Answer> {
+  readonly question: number;
+}
+
 const loadInProgress: Fault = { code: 'COORDINATOR_LOAD_IN_PROGRESS' };
 const notCoordinator: Fault = { code: 'NOT_COORDINATOR' };
 const notAvailable: Fault = { code: 'COORDINATOR_NOT_AVAILABLE' };
@@ -123,6 +137,9 @@ export class PartitionCoordinator<Request, Record, Answer> {
   #appendedEndOffset: Offset = offsetZero;
   /** Ordered by end offset, except that a key's older answers may stand behind another key's newer ones. */
   #held: Held<Answer>[] = [];
+  /** Ordered by question. */
+  #unconfirmed: Unconfirmed<Answer>[] = [];
+  #confirmedQuestion = 0;
   /** Requests that have had no answer yet, whether it is held or not made. */
   readonly #open = new Set<number>();
   #actions: PartitionCoordinatorAction<Answer>[] = [];
@@ -153,6 +170,9 @@ export class PartitionCoordinator<Request, Record, Answer> {
         break;
       case 'highWatermarkMoved':
         this.#onHighWatermark(event.highWatermark, event.now);
+        break;
+      case 'leadershipConfirmed':
+        this.#onLeadershipConfirmed(event.question);
         break;
       case 'requested':
         this.#onRequest(event.requestId, event.request, event.now);
@@ -223,6 +243,8 @@ export class PartitionCoordinator<Request, Record, Answer> {
     this.#uncommitted.clear();
     this.#appendedEndOffset = offsetZero;
     this.#held = [];
+    this.#unconfirmed = [];
+    this.#confirmedQuestion = 0;
     for (const requestId of this.#open) this.#actions.push({ kind: 'refuse', requestId, fault: notCoordinator });
     this.#open.clear();
   }
@@ -246,7 +268,8 @@ export class PartitionCoordinator<Request, Record, Answer> {
       for (const { requestId, answer } of step.answers) {
         if (!this.#open.has(requestId)) continue;
         if (fault !== null) this.#refuse(requestId, fault);
-        else this.#answerOnceCommitted(step.key, requestId, answer, now);
+        else if (step.isRead && step.records.length === 0) this.#answerOnceConfirmed(step.key, requestId, answer, now);
+        else this.#answerOnceCommitted(this.#hold(step.key, requestId, answer, now));
       }
     }
   }
@@ -269,15 +292,22 @@ export class PartitionCoordinator<Request, Record, Answer> {
     return null;
   }
 
-  #answerOnceCommitted(key: string | null, requestId: number, answer: Answer, now: Now): void {
+  #hold(key: string | null, requestId: number, answer: Answer, now: Now): Held<Answer> {
     const endOffset = key === null ? this.#appendedEndOffset : (this.#uncommitted.get(key) ?? offsetZero);
-    if (endOffset <= this.#highWatermark) {
-      this.#open.delete(requestId);
-      this.#actions.push({ kind: 'answer', requestId, answer });
-      return;
-    }
-    const deadlineMs = now.monotonicMs + this.#options.commitTimeoutMs;
-    this.#held.push({ requestId, answer, endOffset, deadlineMs });
+    return { requestId, answer, endOffset, deadlineMs: now.monotonicMs + this.#options.commitTimeoutMs };
+  }
+
+  #answerOnceConfirmed(key: string | null, requestId: number, answer: Answer, now: Now): void {
+    const held = this.#hold(key, requestId, answer, now);
+    const question = this.#modules.log.questionLeadership();
+    if (question <= this.#confirmedQuestion) this.#answerOnceCommitted(held);
+    else this.#unconfirmed.push({ ...held, question });
+  }
+
+  #answerOnceCommitted(held: Held<Answer>): void {
+    if (held.endOffset > this.#highWatermark) this.#held.push(held);
+    else if (this.#open.delete(held.requestId))
+      this.#actions.push({ kind: 'answer', requestId: held.requestId, answer: held.answer });
   }
 
   #refuse(requestId: number, fault: Fault): void {
@@ -290,25 +320,33 @@ export class PartitionCoordinator<Request, Record, Answer> {
     this.#highWatermark = highWatermark;
     this.#maybeServe(now);
     for (const [key, endOffset] of this.#uncommitted) if (endOffset <= highWatermark) this.#uncommitted.delete(key);
-    if (this.#held.length === 0) return;
-    const stillHeld: Held<Answer>[] = [];
-    for (const held of this.#held) {
-      if (held.endOffset > highWatermark) stillHeld.push(held);
-      else if (this.#open.delete(held.requestId))
-        this.#actions.push({ kind: 'answer', requestId: held.requestId, answer: held.answer });
-    }
-    this.#held = stillHeld;
+    for (const held of this.#held.splice(0)) this.#answerOnceCommitted(held);
   }
 
-  /** What waited too long may be committed yet; whoever asks again is told what is so then. */
+  #onLeadershipConfirmed(question: number): void {
+    this.#confirmedQuestion = Math.max(this.#confirmedQuestion, question);
+    const next = this.#unconfirmed.findIndex((read) => read.question > this.#confirmedQuestion);
+    const confirmed = this.#unconfirmed.splice(0, next < 0 ? this.#unconfirmed.length : next);
+    for (const read of confirmed) this.#answerOnceCommitted(read);
+  }
+
+  /** What waited too long may be committed yet, or confirmed; whoever asks again is told what is so then. */
   #onTick(now: Now): void {
-    const late = this.#held.filter((held) => held.deadlineMs <= now.monotonicMs);
+    const maySpeak = this.#phase.kind === 'serving' && this.#modules.log.maySpeak();
+    // Nobody has answered for so long that there is probably another coordinator by now: it is the one to ask.
+    if (!maySpeak) this.#refuseAll(this.#unconfirmed.splice(0), notCoordinator);
+    const isLate = ({ deadlineMs }: Held<Answer>): boolean => deadlineMs <= now.monotonicMs;
+    const late = [...this.#held, ...this.#unconfirmed].filter(isLate);
     if (late.length > 0) {
-      this.#held = this.#held.filter((held) => held.deadlineMs > now.monotonicMs);
-      for (const { requestId } of late) if (this.#open.has(requestId)) this.#refuse(requestId, notAvailable);
+      this.#held = this.#held.filter((held) => !isLate(held));
+      this.#unconfirmed = this.#unconfirmed.filter((held) => !isLate(held));
+      this.#refuseAll(late, notAvailable);
     }
-    if (this.#phase.kind === 'serving' && this.#modules.log.maySpeak())
-      this.#carryOut(this.#phase.shard.onTick(now), now);
+    if (maySpeak && this.#phase.kind === 'serving') this.#carryOut(this.#phase.shard.onTick(now), now);
+  }
+
+  #refuseAll(held: readonly Held<Answer>[], fault: Fault): void {
+    for (const { requestId } of held) if (this.#open.has(requestId)) this.#refuse(requestId, fault);
   }
 }
 

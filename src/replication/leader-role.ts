@@ -52,6 +52,8 @@ export interface LeaderRoleHost {
   proposeIsr(proposal: IsrProposal): void;
   leaderSession(streamId: number): LeaderSession | undefined;
   onHighWatermark(highWatermark: Offset, leaderEpoch: LeaderEpoch): void;
+  /** `LeaderState.confirmedQuestion` has grown. */
+  onLeadershipConfirmed(): void;
   /** What a request is told that finds another role here. */
   refusal(): Fault;
 }
@@ -200,8 +202,14 @@ export class LeaderRole implements SendingReplica {
     this.#step({ kind: 'acked', streamId, attachId, logEndOffset, nowMs: this.#host.monotonicMs() });
   }
 
-  onHeard(follower: BrokerId, sentMs: number): void {
-    this.#step({ kind: 'heard', follower, sentMs });
+  onHeard(follower: BrokerId, sentMs: number, question: number): void {
+    this.#step({ kind: 'heard', follower, sentMs, question });
+  }
+
+  /** Returns the number that `LeaderState.confirmedQuestion` reaches once no other leader can have begun by now. */
+  question(): number {
+    this.#step({ kind: 'questioned' });
+    return this.state.lastQuestion;
   }
 
   onDetached(streamId: number, attachId: number): void {
@@ -257,6 +265,12 @@ export class LeaderRole implements SendingReplica {
           this.#host.onHighWatermark(action.highWatermark, this.state.leaderEpoch);
           this.#waiters.onHighWatermark(action.highWatermark);
           for (const { session } of this.#attachments.values()) session.onOffsetsMoved();
+          break;
+        case 'askFollowers':
+          for (const { session, attachId } of this.#attachments.values()) session.ask(attachId, action.question);
+          break;
+        case 'confirmLeadership':
+          this.#host.onLeadershipConfirmed();
           break;
         case 'proposeIsr':
           this.#host.proposeIsr(action);

@@ -22,8 +22,11 @@ export interface SendingReplica {
   /** Whole batches from `from` on, at least one where there is one. */
   readForFollower(from: Offset, maxBytes: number): FollowerRead | Promise<FollowerRead>;
   onAck(streamId: number, attachId: number, logEndOffset: Offset): void;
-  /** The follower has attached it still, and answered what it was asked at `sentMs`, on the monotonic clock. */
-  onHeard(follower: BrokerId, sentMs: number): void;
+  /**
+   * The follower has attached it still, and answered what it was asked at `sentMs`, on the monotonic clock, after `question`
+   * was to be asked (`LeaderSession.ask`; 0 for none).
+   */
+  onHeard(follower: BrokerId, sentMs: number, question: number): void;
   onDetached(streamId: number, attachId: number): void;
 }
 
@@ -42,6 +45,9 @@ interface Attachment {
   sentLogStartOffset: Offset;
   /** In the line, or being read. */
   isQueued: boolean;
+  /** The newest that is to be asked, and the newest that had been when the last ping was sent; 0 for none. */
+  question: number;
+  pingedQuestion: number;
 }
 
 export type AttachMessage = Extract<FollowerMessage, { kind: 'attach' }>;
@@ -49,6 +55,7 @@ export type AttachMessage = Extract<FollowerMessage, { kind: 'attach' }>;
 /** What a session asks of its broker. */
 export interface LeaderSessionHost {
   readonly clusterId: string;
+  monotonicMs(): number;
   /** -1 for a broker that is not registered. */
   brokerEpochOf(id: BrokerId): BrokerEpoch;
   onAttach(session: LeaderSession, message: AttachMessage): void;
@@ -138,16 +145,35 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   /** Followers that there is nothing to send to say nothing; their leader has to know that it is not cut off (I19). */
   onTick(nowMs: number): void {
     if (!this.#isPingAnswered || this.#attachments.size === 0) return;
-    if (nowMs - this.#lastPingMs < this.#options.pingIntervalMs) return;
+    if (nowMs - this.#lastPingMs >= this.#options.pingIntervalMs) this.#ping(nowMs);
+  }
+
+  /**
+   * Asks whether the follower has the partition attached still, now or as soon as it has answered the ping that is under
+   * way: that one was sent before the question. What is asked meanwhile, of whatever partition, is asked together.
+   */
+  ask(attachId: number, question: number): void {
+    const attachment = this.#attachments.get(attachId);
+    if (!attachment) return;
+    attachment.question = question;
+    if (this.#isPingAnswered && attachment.pingedQuestion < question) this.#ping(this.#host.monotonicMs());
+  }
+
+  #ping(nowMs: number): void {
     this.#lastPingMs = nowMs;
     this.#isPingAnswered = false;
+    for (const attachment of this.#attachments.values()) attachment.pingedQuestion = attachment.question;
     this.send({ kind: 'ping' });
   }
 
+  /** What was attached after the ping was sent is attached after it, too. The next ping waits until all have heard. */
   #onPong(): void {
     if (this.#isPingAnswered) return;
+    for (const { replica, pingedQuestion } of this.#attachments.values())
+      replica.onHeard(this.#follower, this.#lastPingMs, pingedQuestion);
     this.#isPingAnswered = true;
-    for (const { replica } of this.#attachments.values()) replica.onHeard(this.#follower, this.#lastPingMs);
+    for (const { question, pingedQuestion } of this.#attachments.values())
+      if (pingedQuestion < question) return this.#ping(this.#host.monotonicMs());
   }
 
   /** A follower need not wait for the answer to its hello; but what it may queue up here is bounded. */
@@ -209,6 +235,8 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
       sentHighWatermark: attached.highWatermark,
       sentLogStartOffset: attached.logStartOffset,
       isQueued: false,
+      question: 0,
+      pingedQuestion: 0,
     };
     this.#attachments.set(attachId, attachment);
     this.onAppended(attachId);

@@ -8,6 +8,8 @@
  *     high watermark = the lowest log end offset over the maximal ISR, as acked by sessions of this leader epoch;
  *                      it never falls, and stands still while |ISR| < min ISR
  *     maximal ISR    = the recorded ISR plus the members of a proposal that has not been answered
+ *     led until      = the newest question that everybody who could lead instead has answered: "I follow you still".
+ *                      No other leader had begun when it was asked (README, "Who leads")
  */
 import { assert, unreachable } from '../model/assert.ts';
 import {
@@ -103,8 +105,13 @@ export type LeaderEvent =
       readonly logEndOffset: Offset;
       readonly nowMs: number;
     }
-  /** The follower answered something that was sent to it at `sentMs` (I19 counts answers only, by when they were asked for). */
-  | { readonly kind: 'heard'; readonly follower: BrokerId; readonly sentMs: number }
+  /**
+   * A follower that has attached answered what was sent to it at `sentMs` (I19 counts answers only, by when they were asked
+   * for), after all questions up to `question` had been asked; 0 for none.
+   */
+  | { readonly kind: 'heard'; readonly follower: BrokerId; readonly sentMs: number; readonly question: number }
+  /** Somebody has to know whether this is the leader still. */
+  | { readonly kind: 'questioned' }
   | { readonly kind: 'detached'; readonly streamId: number; readonly attachId: number }
   | { readonly kind: 'streamClosed'; readonly streamId: number }
   | { readonly kind: 'isrAnswered'; readonly proposalId: number; readonly answer: ProposalAnswer }
@@ -117,6 +124,10 @@ export type LeaderEvent =
 export type LeaderAction =
   /** Complete waiters, wake fetches, tell followers. */
   | { readonly kind: 'advanceHighWatermark'; readonly highWatermark: Offset }
+  /** Ask all that are attached, at once; `heard` tells who has answered. */
+  | { readonly kind: 'askFollowers'; readonly question: number }
+  /** When this question was asked, and those before it, no other leader had begun: let go whoever waits for that. */
+  | { readonly kind: 'confirmLeadership'; readonly question: number }
   | {
       readonly kind: 'proposeIsr';
       readonly proposalId: number;
@@ -169,6 +180,8 @@ interface FollowerProgress {
   markMs: number;
   /** It answered something sent no earlier than this. */
   lastContactMs: number;
+  /** It followed this leader after this question was asked; 0 for none. */
+  answeredQuestion: number;
 }
 
 interface Proposal {
@@ -197,6 +210,8 @@ export class LeaderState {
   #highWatermark: Offset;
   #proposal: Proposal | null = null;
   #lastProposalId = 0;
+  #lastQuestion = 0;
+  #confirmedQuestion = 0;
   /** The newest `nowMs` seen; for the start of what events without a time begin. */
   #nowMs: number;
 
@@ -240,6 +255,14 @@ export class LeaderState {
   }
   get hasPendingProposal(): boolean {
     return this.#proposal !== null;
+  }
+  /** How often it was `questioned`: the number of the newest question. */
+  get lastQuestion(): number {
+    return this.#lastQuestion;
+  }
+  /** No other leader had begun when this question was asked. */
+  get confirmedQuestion(): number {
+    return this.#confirmedQuestion;
   }
 
   /** Recorded members, and those that a pending proposal would add. */
@@ -285,7 +308,9 @@ export class LeaderState {
       case 'acked':
         return this.#onAcked(event);
       case 'heard':
-        return this.#onHeard(event.follower, event.sentMs);
+        return this.#onHeard(event);
+      case 'questioned':
+        return this.#onQuestioned();
       case 'detached':
         return this.#onSessionEnded(
           (session) => session.streamId === event.streamId && session.attachId === event.attachId,
@@ -312,7 +337,7 @@ export class LeaderState {
     // Whoever caused it: a proposal compares the partition epoch it was made under and cannot be committed any more.
     this.#proposal = null;
     this.#trackReplicas(this.#nowMs);
-    return [...this.#advanceHighWatermark(), ...this.#maybeExpandIsr()];
+    return [...this.#advanceHighWatermark(), ...this.#maybeConfirmLeadership(), ...this.#maybeExpandIsr()];
   }
 
   /** One FollowerProgress for each other replica, and for nobody else. */
@@ -328,6 +353,7 @@ export class LeaderState {
         markMs: nowMs,
         // Learning of the own election is no contact: a process that stood still may learn of it long after.
         lastContactMs: Number.NEGATIVE_INFINITY,
+        answeredQuestion: 0,
       });
     }
   }
@@ -377,6 +403,7 @@ export class LeaderState {
         logStartOffset,
       },
       ...this.#onFollowerMoved(follower),
+      ...this.#askAgain(),
     ];
   }
 
@@ -426,10 +453,37 @@ export class LeaderState {
     return null;
   }
 
-  #onHeard(id: BrokerId, sentMs: number): LeaderAction[] {
-    const follower = this.#followers.get(id);
-    if (follower) follower.lastContactMs = Math.max(follower.lastContactMs, sentMs);
-    return [];
+  #onHeard(event: LeaderEvent & { kind: 'heard' }): LeaderAction[] {
+    const follower = this.#followers.get(event.follower);
+    if (!follower) return [];
+    follower.lastContactMs = Math.max(follower.lastContactMs, event.sentMs);
+    follower.answeredQuestion = Math.max(follower.answeredQuestion, event.question);
+    return this.#maybeConfirmLeadership();
+  }
+
+  #onQuestioned(): LeaderAction[] {
+    this.#lastQuestion++;
+    const confirmed = this.#maybeConfirmLeadership();
+    return confirmed.length > 0 ? confirmed : this.#askAgain();
+  }
+
+  #askAgain(): LeaderAction[] {
+    if (this.#confirmedQuestion === this.#lastQuestion) return [];
+    return [{ kind: 'askFollowers', question: this.#lastQuestion }];
+  }
+
+  /**
+   * Asked are all who can be elected, other than uncleanly, before this leader has proposed it: whoever leads instead is one
+   * of them, or was let in by one that led first. A member of a proposal may be recorded already, and the ELR leads once the
+   * ISR is empty; an ISR or ELR that has shrunk without this leader knowing is a part of what it asks.
+   */
+  #maybeConfirmLeadership(): LeaderAction[] {
+    let answered = this.#lastQuestion;
+    for (const id of [...this.maximalIsr(), ...this.#record.elr])
+      if (id !== this.#options.localId) answered = Math.min(answered, this.#followers.get(id)?.answeredQuestion ?? 0);
+    if (answered <= this.#confirmedQuestion) return [];
+    this.#confirmedQuestion = answered;
+    return [{ kind: 'confirmLeadership', question: answered }];
   }
 
   /** What it acked stays known: it bounds the high watermark from above until it leaves the ISR. */
@@ -559,7 +613,7 @@ export class LeaderState {
           return [];
         }
         this.#proposal = null;
-        return this.#advanceHighWatermark();
+        return [...this.#advanceHighWatermark(), ...this.#maybeConfirmLeadership()];
       default:
         return unreachable(answer);
     }

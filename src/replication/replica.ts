@@ -90,6 +90,7 @@ export class Replica {
   readonly #roleWaiters = new Set<(isOver?: boolean) => void>();
   readonly #progressListeners = new Set<() => void>();
   readonly #turns = new ProduceTurns();
+  readonly #confirmationListeners = new Set<() => void>();
   #progress = 0;
 
   constructor(
@@ -116,6 +117,9 @@ export class Replica {
       leaderSession: (streamId) => host.leaderSession(streamId),
       refusal: () => this.#refusal(),
       onHighWatermark: (highWatermark, learnedUnder) => this.#setHighWatermark(highWatermark, learnedUnder),
+      onLeadershipConfirmed: () => {
+        for (const listener of [...this.#confirmationListeners]) listener();
+      },
       onCut: () => host.onRoleChanged(this),
       onQuarantined: (reason) => this.#quarantine(reason),
       onFailed: (error) => this.#goOffline(error),
@@ -388,6 +392,26 @@ export class Replica {
   mayActAsLeader(): boolean {
     if (this.#role.kind !== 'leader') return false;
     return this.#role.state.mayAppend(this.#host.monotonicMs(), this.#host.controllerContact());
+  }
+
+  /**
+   * Asks everybody who could lead instead whether they follow this leader still; returns the number that
+   * `confirmedQuestion` reaches once it is certain that no other leader had begun when this was called; it is never reached
+   * where one has. Throws NOT_LEADER, STORAGE.
+   */
+  questionLeadership(): number {
+    return this.#leaderOrRefuse().question();
+  }
+
+  /** Of the leader epoch it leads under, each of which counts anew; 0 where it does not lead. */
+  get confirmedQuestion(): number {
+    return this.#leaderRole?.state.confirmedQuestion ?? 0;
+  }
+
+  /** `listener` runs whenever `confirmedQuestion` has grown, until the returned function is called. */
+  onLeadershipConfirmed(listener: () => void): () => void {
+    this.#confirmationListeners.add(listener);
+    return () => this.#confirmationListeners.delete(listener);
   }
 
   /** For a coordinator that loads what its log holds, committed or not: whole batches before `endOffset`. */

@@ -54,6 +54,8 @@ interface Attachment {
   nextOffset: Offset;
   sentHighWatermark: number;
   isScheduled: boolean;
+  question: number;
+  pingedQuestion: number;
 }
 
 /** A follower's stream, at its leader. */
@@ -699,10 +701,31 @@ export class BrokerProcess {
   #maybePing(link: LeaderLink): void {
     const { nowMs, leaderOptions } = this;
     const isDue = nowMs - link.lastPingMs >= leaderOptions.isolationTimeMs / 4;
-    if (!isDue || !link.isPingAnswered || link.attachments.size === 0) return;
-    link.lastPingMs = nowMs;
+    if (isDue && link.isPingAnswered && link.attachments.size > 0) this.#ping(link);
+  }
+
+  #ping(link: LeaderLink): void {
+    link.lastPingMs = this.nowMs;
     link.isPingAnswered = false;
+    for (const attachment of link.attachments.values()) attachment.pingedQuestion = attachment.question;
     link.end.send({ kind: 'ping' });
+  }
+
+  askFollowers(replica: SimulatedReplica, question: number): void {
+    for (const link of this.#leaderLinks.values())
+      for (const attachment of link.attachments.values())
+        if (attachment.replica === replica) {
+          attachment.question = question;
+          if (link.isPingAnswered && attachment.pingedQuestion < question) this.#ping(link);
+        }
+  }
+
+  #onPong(link: LeaderLink, follower: BrokerId): void {
+    for (const { replica, pingedQuestion: question } of link.attachments.values())
+      replica.lead({ kind: 'heard', follower, sentMs: link.lastPingMs, question });
+    link.isPingAnswered = true;
+    if ([...link.attachments.values()].some(({ question, pingedQuestion }) => pingedQuestion < question))
+      this.#ping(link);
   }
 
   #closeLeaderLink(link: LeaderLink): void {
@@ -740,9 +763,7 @@ export class BrokerProcess {
         break;
       }
       case 'pong':
-        link.isPingAnswered = true;
-        for (const { replica } of link.attachments.values())
-          replica.lead({ kind: 'heard', follower: link.follower.id, sentMs: link.lastPingMs });
+        this.#onPong(link, link.follower.id);
         break;
       case 'credit':
         break;
@@ -800,7 +821,15 @@ export class BrokerProcess {
   startSending(streamId: number, attachId: number, replica: SimulatedReplica, nextOffset: Offset): void {
     const link = this.#leaderLinks.get(streamId);
     if (!link) return;
-    const attachment = { attachId, replica, nextOffset, sentHighWatermark: -1, isScheduled: false };
+    const attachment = {
+      attachId,
+      replica,
+      nextOffset,
+      sentHighWatermark: -1,
+      isScheduled: false,
+      question: 0,
+      pingedQuestion: 0,
+    };
     link.attachments.set(attachId, attachment);
     this.world.trace.note('sending', [
       this.id,

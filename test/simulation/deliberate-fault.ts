@@ -4,6 +4,7 @@
  * ones and know nothing of it.
  */
 import type { IsrProposal, Registration } from '../../src/controller/control-messages.ts';
+import type { ControlOptions } from '../../src/controller/control-options.ts';
 import type { MetadataTxn } from '../../src/controller/metadata-store.ts';
 import type { GroupRequest } from '../../src/coordinator/group-requests.ts';
 import type { ClusterImage } from '../../src/model/cluster-image.ts';
@@ -12,6 +13,7 @@ import type { LeaderAction, LeaderEvent, LeaderStart, LeaderState } from '../../
 import type { CoordinatorEvent, SimulatedCoordinator, SimulatedShard } from './groups/simulated-coordinator.ts';
 import type { SimulatedGroups } from './groups/simulated-groups.ts';
 import type { Misfortunes } from './misfortune.ts';
+import type { NetworkWeather } from './simulated-network.ts';
 import type { World } from './world.ts';
 
 export interface DeliberateFault {
@@ -28,6 +30,8 @@ export interface DeliberateFault {
     readonly everyMs?: number;
     /** It shows in worlds with consumer groups alone. */
     readonly hasGroups?: boolean;
+    readonly control?: Partial<ControlOptions>;
+    readonly network?: Partial<NetworkWeather>;
   };
   leaderStart?(start: LeaderStart): LeaderStart;
   /** Steps taken right after a LeaderState was made. */
@@ -60,6 +64,8 @@ export interface DeliberateFault {
   readonly speaksWithoutContact?: boolean;
   /** Whoever answers as the controller is the controller, however long the store has not said so. */
   readonly trustsUnprovedControllers?: boolean;
+  /** A coordinator tells what is committed without asking whether it is the coordinator still. */
+  readonly tellsUnconfirmed?: boolean;
   /** A coordinator takes what its log has taken for committed. */
   readonly tellsBeforeCommitted?: boolean;
   /** Records that the log refuses change the groups all the same. */

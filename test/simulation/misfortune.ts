@@ -2,7 +2,7 @@
  * What befalls the world. Each seed draws which kinds of faults it has and how often: a world with one kind of fault,
  * again and again, finds other things than one with a little of everything (swarm testing).
  */
-import { type BrokerId, offset } from '../../src/model/brands.ts';
+import { type BrokerId, noBroker, offset } from '../../src/model/brands.ts';
 import { storePlace } from './simulated-network.ts';
 import type { World } from './world.ts';
 
@@ -15,6 +15,7 @@ export type Kind =
   | 'cutOneWay'
   | 'isolate'
   | 'cutFromStore'
+  | 'strandLeader'
   | 'healNetwork'
   | 'breakStream'
   | 'storeAway'
@@ -77,6 +78,7 @@ export class Misfortune {
     world.network.weather.latencyMs = random.pick([1, 3, 20]);
     world.network.weather.spikeChance = random.pick([0, 0.01, 0.05]);
     world.network.weather.spikeMs = random.pick([100, 300, 2_000]);
+    Object.assign(world.network.weather, fault?.aim?.network);
     world.repeatedProposals = random.pick([0, 0, 0.2]);
     world.clientLoss = random.pick([0, 0.02]);
     world.scheduler.after(600, () => this.#createTopic());
@@ -139,6 +141,9 @@ export class Misfortune {
       case 'cutFromStore':
         this.#cutFromStore(id);
         break;
+      case 'strandLeader':
+        this.#strandLeader();
+        break;
       case 'healNetwork':
         this.#healNetwork();
         break;
@@ -194,6 +199,24 @@ export class Misfortune {
   #cutFromStore(id: BrokerId): void {
     this.#world.network.block(id, storePlace);
     this.#world.network.block(storePlace, id);
+  }
+
+  /** Neither controller nor store reach a leader any more, followers do; some of these hear of no election either. */
+  #strandLeader(): void {
+    const { random, network, audit, brokers } = this.#world;
+    const partitions = this.#world.partitions();
+    if (partitions.length === 0) return;
+    const { leader } = random.pick(partitions).record;
+    const controller = audit.controller?.record.brokerId ?? leader;
+    if (controller !== leader)
+      for (const [from, to] of [
+        [leader, controller],
+        [controller, leader],
+      ] as const)
+        network.block(from, to);
+    if (leader !== noBroker) this.#cutFromStore(leader);
+    const other = random.pick(brokers).id;
+    if (other !== controller && random.chance(0.5)) this.#cutFromStore(other);
   }
 
   #healNetwork(): void {

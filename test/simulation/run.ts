@@ -5,7 +5,8 @@
  *   --seeds N         as many seeds, from --from (default 1)
  *   --minutes M       seeds until the time is over
  *   --fault NAME      with this deliberate fault: stops at the first red seed, exits 1 if there is none
- *   --aimed           with --fault: only the schedules that are aimed at it, without the fault itself (must be green)
+ *   --aimed           with --fault: only the schedules that are aimed at it, without the fault itself (must be green);
+ *                     also for `strandedSchedules`, which are aimed at nothing
  *   --faults          every deliberate fault in turn, up to --seeds each; prints a table
  *
  *   --groups          with consumer groups in every seed, not in every third
@@ -16,6 +17,7 @@
 import { parseArgs } from 'node:util';
 import type { DeliberateFault } from './deliberate-fault.ts';
 import { deliberateFaults } from './deliberate-faults.ts';
+import { strandedSchedules } from './groups/group-faults.ts';
 import { replayCommand, Tally } from './tally.ts';
 import { runWorld } from './world.ts';
 
@@ -38,7 +40,9 @@ const ignored = values.ignore?.split(',') ?? [];
 const withGroups = values.groups ? { hasGroups: true } : {};
 
 const faultNamed = (name: string): DeliberateFault => {
-  const found = deliberateFaults.find((fault) => fault.name === name || fault.name.startsWith(`${name}-`));
+  const found = [...deliberateFaults, ...strandedSchedules].find(
+    (fault) => fault.name === name || fault.name.startsWith(`${name}-`),
+  );
   if (!found)
     throw new Error(`no fault is called ${name}; there are ${deliberateFaults.map((fault) => fault.name).join(', ')}`);
   return found;

@@ -4,7 +4,7 @@
  */
 
 import type { GroupRecord } from '../../src/coordinator/group-records.ts';
-import { assert, unreachable } from '../../src/model/assert.ts';
+import { assert, present, unreachable } from '../../src/model/assert.ts';
 import {
   earlier,
   type LeaderEpoch,
@@ -82,7 +82,7 @@ export class SimulatedReplica {
   /** Of appends under way: they have their offsets already. */
   #queuedRecords = 0;
   #lastAppendMs = 0;
-  /** It began or ceased to lead, or its high watermark moved while it leads. */
+  /** It began or ceased to lead, or its high watermark moved or its leadership was confirmed while it leads. */
   onProgress: () => void = () => undefined;
 
   constructor(host: BrokerProcess, key: string, topicId: TopicId, partition: number, log: ModelLog) {
@@ -311,6 +311,11 @@ export class SimulatedReplica {
     return this.leaderState?.mayAppend(this.#host.nowMs, this.#host.controllerContact()) ?? false;
   }
 
+  questionLeadership(): number {
+    this.lead({ kind: 'questioned' });
+    return present(this.leaderState, 'a coordinator serves while its replica leads').lastQuestion;
+  }
+
   /**
    * A coordinator's batch under acks=all: it has its place at once and is written later. Throws a BrokerError before
    * anything is changed; the end of the leadership tells whoever waits.
@@ -431,6 +436,12 @@ export class SimulatedReplica {
           this.#setHighWatermark(action.highWatermark, role.state.leaderEpoch);
           role.waiters.onHighWatermark(action.highWatermark);
           this.#host.onNews(this, 20);
+          break;
+        case 'askFollowers':
+          this.#host.askFollowers(this, action.question);
+          break;
+        case 'confirmLeadership':
+          this.onProgress();
           break;
         case 'proposeIsr':
           this.#host.proposeIsr(this, action);

@@ -149,6 +149,7 @@ export class World {
       leaderRebalanceQuietMs: 1_000,
       shutdownTimeLimitMs: 5_000,
       tickMs: 100,
+      ...this.fault?.aim?.control,
     };
     core.transact({
       compares: [],

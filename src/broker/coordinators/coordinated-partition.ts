@@ -53,7 +53,7 @@ export class CoordinatedPartition<Request, Record, Answer> {
   readonly #modules: CoordinatedPartitionModules<Request, Record, Answer>;
   readonly #core: PartitionCoordinator<Request, Record, Answer>;
   readonly #waiting = new Map<number, Waiting<Answer>>();
-  readonly #stopFollowing: () => void;
+  readonly #stopFollowing: readonly (() => void)[];
   #lastRequestId = 0;
   /** Counts reads of the log: an earlier one may still be under way when the same broker is elected again. */
   #lastLoad = 0;
@@ -68,9 +68,13 @@ export class CoordinatedPartition<Request, Record, Answer> {
       log: {
         append: (records, wallMs) => this.#append(records, wallMs),
         maySpeak: () => this.replica.mayActAsLeader(),
+        questionLeadership: () => this.replica.questionLeadership(),
       },
     });
-    this.#stopFollowing = this.replica.onProgress(() => this.#onProgress());
+    this.#stopFollowing = [
+      this.replica.onProgress(() => this.#onProgress()),
+      this.replica.onLeadershipConfirmed(() => this.#onConfirmed()),
+    ];
     this.#onProgress();
   }
 
@@ -115,7 +119,7 @@ export class CoordinatedPartition<Request, Record, Answer> {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#stopFollowing();
+    for (const stop of this.#stopFollowing) stop();
     this.#step({ kind: 'resigned' });
   }
 
@@ -130,6 +134,13 @@ export class CoordinatedPartition<Request, Record, Answer> {
       const { logStartOffset, highWatermark } = replica;
       this.#step({ kind: 'elected', leaderEpoch, logStartOffset, logEndOffset, highWatermark, now });
     } else this.#step({ kind: 'highWatermarkMoved', highWatermark: replica.highWatermark, now });
+  }
+
+  #onConfirmed(): void {
+    const { replica } = this;
+    // Each leader epoch counts anew: a coordinator that has yet to hear of its election is of another one.
+    if (replica.leadership?.leaderEpoch === this.#core.leaderEpoch)
+      this.#step({ kind: 'leadershipConfirmed', question: replica.confirmedQuestion });
   }
 
   #step(event: PartitionCoordinatorEvent<Request, Record>): void {

@@ -7,6 +7,30 @@ import type { SimulatedGroups } from './simulated-groups.ts';
 
 const aim = { hasGroups: true };
 
+/** Leaders are replaced, soon, while their followers reach them and they hear of nothing. */
+const strandedLeaders: DeliberateFault['aim'] = {
+  ...aim,
+  kinds: ['strandLeader', 'strandLeader', 'healNetwork'],
+  everyMs: 2_000,
+  control: { fenceUnreachableAfterMs: 1_000 },
+};
+const strandedBelowMinIsr: DeliberateFault['aim'] = {
+  ...aim,
+  minIsr: 2,
+  kinds: ['strandLeader', 'strandLeader', 'kill', 'kill', 'kill', 'healNetwork'],
+  everyMs: 1_000,
+  control: { suspectAfterMs: 200, fenceAfterMs: 600, fenceUnreachableAfterMs: 600 },
+};
+/** Schedules in which nobody may be told what is old, without any fault. */
+export const strandedSchedules: readonly DeliberateFault[] = [
+  { name: 'stranded-leaders', aim: strandedLeaders },
+  { name: 'stranded-leaders-below-min-isr', aim: strandedBelowMinIsr },
+  {
+    name: 'stranded-leaders-slow-messages',
+    aim: { ...strandedLeaders, network: { spikeChance: 0.2, spikeMs: 2_000 } },
+  },
+];
+
 export const groupFaults: readonly DeliberateFault[] = [
   { name: '16-old-generation-commits', aim, groupRequest: inTheNewestGeneration },
   {
@@ -40,7 +64,6 @@ export const groupFaults: readonly DeliberateFault[] = [
   { name: '22-coordinates-after-its-leadership', aim, coordinatesOn: true, speaksWithoutContact: true },
   {
     name: '23-coordinates-without-contact',
-    isQuick: false,
     aim: { ...aim, kinds: ['isolate', 'healNetwork', 'flush'], everyMs: 1_000 },
     speaksWithoutContact: true,
   },
@@ -56,6 +79,12 @@ export const groupFaults: readonly DeliberateFault[] = [
     name: '25-trusts-controllers-without-proof',
     aim: { ...aim, kinds: ['isolate', 'healNetwork', 'flush', 'flush'], everyMs: 1_000 },
     trustsUnprovedControllers: true,
+  },
+  { name: '26-tells-without-confirmation', aim: strandedLeaders, tellsUnconfirmed: true },
+  {
+    name: '27-elr-not-asked',
+    aim: strandedBelowMinIsr,
+    leaderRecord: (record) => ({ ...record, elr: [] }),
   },
 ];
 

@@ -13,7 +13,7 @@ import {
   type SyncGroupAnswer,
   type SyncGroupRequest,
 } from '../../../src/coordinator/group-requests.ts';
-import { fail, type Invariant, type PartitionWrite } from '../invariants.ts';
+import { fail, type Invariant } from '../invariants.ts';
 import type { World } from '../world.ts';
 import { type CommittedGroups, memberEpochName, offsetKey } from './committed-groups.ts';
 import type { GroupAsk } from './group-ask.ts';
@@ -28,6 +28,7 @@ export const groupInvariants = (): Invariant[] => [
   new OldMembersCommitNothing(),
   new OffsetsOfMembersStay(),
   new OnlyLoadedCoordinatorsAnswer(),
+  new IsolatedCoordinatorsAreSilent(),
   new ToldEpochsAreCommitted(),
   new NobodyElseHoldsIt(),
 ];
@@ -37,9 +38,6 @@ const committedOf = (world: World): CommittedGroups => {
   return world.groups.committed;
 };
 
-/** How long an election is not known to those who follow: until then they answer the leader before. */
-const unheardMs = 300;
-
 interface Floor {
   /** The highest that a commit was answered for, or that was told, since it was deleted; -1 for none. */
   offset: number;
@@ -47,29 +45,14 @@ interface Floor {
 }
 
 /**
- * As a register that only grows: who asks after an answer was given must not be told less than that answer. Excused is a
- * coordinator that has lost its leadership to another and cannot know yet: one that somebody has reached since may tell what
- * it knew for as long as I19 lets it (README, "What is known to be possible").
+ * As a register that only grows: who asks after an answer was given must not be told less than that answer, whoever is asked
+ * and whatever that broker can know of elections.
  */
 class OffsetsNeverFall implements Invariant {
   readonly name = 'C11 a committed offset is never told lower, nor lost';
   readonly #floors = new Map<string, Floor>();
   /** As they were when the request was sent; those that were not yet are not in it. */
   readonly #floorsWhenSent = new WeakMap<GroupAsk, Map<string, Floor>>();
-
-  /** By partition of the topic of groups: its newest leader epoch, and since when. */
-  readonly #elections = new Map<string, { leaderEpoch: number; sinceMs: number }>();
-
-  onPartitionWritten(world: World, { key, after: { leaderEpoch } }: PartitionWrite): void {
-    if (this.#elections.get(key)?.leaderEpoch !== leaderEpoch)
-      this.#elections.set(key, { leaderEpoch, sinceMs: world.scheduler.nowMs });
-  }
-
-  #isExcused(world: World, { replica, leaderEpoch, host }: SimulatedCoordinator): boolean {
-    const newest = this.#elections.get(replica.key);
-    if (newest === undefined || newest.leaderEpoch === leaderEpoch) return false;
-    return world.scheduler.nowMs - newest.sinceMs <= host.leaderOptions.isolationTimeMs + unheardMs;
-  }
 
   #floor(key: string): Floor {
     let floor = this.#floors.get(key);
@@ -88,9 +71,8 @@ class OffsetsNeverFall implements Invariant {
     this.#floorsWhenSent.set(ask, floors);
   }
 
-  onGroupAnswered(world: World, ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void {
+  onGroupAnswered(world: World, ask: GroupAsk, answer: GroupAnswer): void {
     if (isRefused(answer)) return;
-    if (ask.request.kind === 'offsetFetch' && this.#isExcused(world, coordinator)) return;
     if (ask.request.kind === 'offsetFetch') this.#onFetched(world, ask, answer as OffsetFetchAnswer);
     else if (ask.request.kind === 'offsetCommit')
       this.#onCommitted(world, ask, ask.request, answer as OffsetCommitAnswer);
@@ -265,6 +247,29 @@ class OnlyLoadedCoordinatorsAnswer implements Invariant {
     const known = this.#coordinators.get(name) ?? who;
     if (known !== who) fail(this, `${replica.key} is coordinated by ${known} and by ${who} in epoch ${leaderEpoch}`);
     this.#coordinators.set(name, who);
+  }
+}
+
+/**
+ * Also where nothing has to be confirmed: members of an isolated coordinator are to look for another. What does not leave at
+ * once was committed meanwhile, which proves as much, however long an ack was on its way.
+ */
+class IsolatedCoordinatorsAreSilent implements Invariant {
+  readonly name = 'I19 a coordinator that nobody reaches answers nobody';
+  readonly #handledMs = new WeakMap<GroupAsk, number>();
+
+  onGroupHandling(world: World, ask: GroupAsk): void {
+    this.#handledMs.set(ask, world.scheduler.nowMs);
+  }
+
+  onGroupAnswered(world: World, ask: GroupAsk, answer: GroupAnswer, coordinator: SimulatedCoordinator): void {
+    const { host, replica } = coordinator;
+    const { nowMs } = world.scheduler;
+    if (isRefused(answer) || this.#handledMs.get(ask) !== nowMs) return;
+    if ((world.recordOf(replica.key)?.replicas.length ?? 0) < 2) return;
+    const silentMs = nowMs - host.process.lastContactMs;
+    if (silentMs > host.leaderOptions.isolationTimeMs)
+      fail(this, `${host.id} answers ${ask.request.kind}; nobody has reached it for ${Math.round(silentMs)} ms`);
   }
 }
 

@@ -54,6 +54,8 @@ export class SimulatedCoordinator {
         log: {
           append: (records) => this.#append(records),
           maySpeak: () => fault?.speaksWithoutContact === true || replica.mayActAsLeader(),
+          questionLeadership: () =>
+            fault?.tellsUnconfirmed || fault?.coordinatesOn ? 0 : replica.questionLeadership(),
         },
       },
     );
@@ -112,7 +114,10 @@ export class SimulatedCoordinator {
       this.loadedOffset = replica.log.startOffset;
       const { loadedOffset: logStartOffset } = this;
       this.#step({ kind: 'elected', leaderEpoch, logStartOffset, logEndOffset, highWatermark, now });
-    } else this.#step({ kind: 'highWatermarkMoved', highWatermark: state.highWatermark, now });
+    } else {
+      this.#step({ kind: 'highWatermarkMoved', highWatermark: state.highWatermark, now });
+      this.#step({ kind: 'leadershipConfirmed', question: state.confirmedQuestion });
+    }
   }
 
   #step(event: CoordinatorEvent): void {

@@ -69,6 +69,8 @@ export class CoordinatorUnderTest {
   batches: number[] = [];
   /** What the log refuses appends with. */
   refusal: Fault | null = null;
+  /** How often it asked whether it leads still; that is confirmed at once. */
+  questions = 0;
   /** Whether what is appended is committed at once. */
   isCommitting = true;
   /** Called with each answer as it leaves. */
@@ -114,6 +116,10 @@ export class CoordinatorUnderTest {
             return offset(this.log.length);
           },
           maySpeak: () => true,
+          questionLeadership: () => {
+            this.questions++;
+            return 0;
+          },
         },
         newShard: () => {
           this.shard = new GroupShard(this.#modules());

@@ -47,6 +47,36 @@ const fetchAll = {
   requireStable: false,
 } as const;
 
+describe('whether this is the coordinator still is asked', () => {
+  const deleteOne = (partition: number): GroupRequest => ({
+    kind: 'offsetDelete',
+    groupId: group,
+    topics: [{ topic: 'orders', partitions: [partition] }],
+  });
+  // request, where one offset is committed | whether it is asked
+  const cases = [
+    ['for an OffsetFetch', fetchAll, true],
+    ['for an OffsetFetch of a group that is not there', { ...fetchAll, groupId: 'none' }, true],
+    ['for an OffsetDelete that finds nothing to delete', deleteOne(7), true],
+    ['for a DeleteGroups that finds no group', { kind: 'deleteGroup', groupId: 'none' }, true],
+    ['for what is proved by its own commit', deleteOne(0), false],
+    ['for a deletion that is', { kind: 'deleteGroup', groupId: group }, false],
+    ['for a commit', commitOf(), false],
+    ['for a refused commit', commitOf({ memberId: 'm', generationOrMemberEpoch: 3 }), false],
+    ['for a heartbeat', heartbeatOf({ memberId: 'm' }), false],
+    ['for a description', { kind: 'describeGroup', groupId: group }, false],
+    ['for a description of the new protocol', describeConsumer, false],
+    ['for a list', { kind: 'listGroups', states: new Set<string>(), types: new Set<string>() }, false],
+  ] as const;
+  for (const [title, request, isAsked] of cases)
+    test(`${title}: ${isAsked ? 'yes' : 'no'}`, () => {
+      const under = new CoordinatorUnderTest();
+      under.ask(commitOf());
+      under.ask(request);
+      assert.equal(under.questions, isAsked ? 1 : 0);
+    });
+});
+
 describe('a group that is not there', () => {
   // request | the fault; null: answered
   const cases = [

@@ -8,10 +8,15 @@ import {
 import { leaderEpoch, offset, offsetZero } from '../../../src/model/brands.ts';
 import { BrokerError, type Fault } from '../../../src/model/fault.ts';
 
-/** `add` writes under a key, `read` tells what is written there, `wait` is answered by the next `add`. */
+/**
+ * `add` writes under a key, `read` tells what is written there, `tell` does so as a read, `take` writes as one,
+ * `wait` is answered by the next `add`.
+ */
 type Request =
   | { readonly do: 'add'; readonly key: string; readonly word: string }
   | { readonly do: 'read'; readonly key: string | null }
+  | { readonly do: 'tell'; readonly key: string }
+  | { readonly do: 'take'; readonly key: string }
   | { readonly do: 'wait'; readonly key: string };
 type Word = { readonly key: string; readonly word: string };
 
@@ -24,6 +29,14 @@ class WordShard implements CoordinatorShard<Request, Word, string> {
   handle(request: Request, requestId: number): readonly Step<Word, string>[] {
     if (request.do === 'read')
       return [{ key: request.key, records: [], answers: [{ requestId, answer: this.#told(request.key) }] }];
+    if (request.do === 'tell')
+      return [
+        { key: request.key, records: [], answers: [{ requestId, answer: this.#told(request.key) }], isRead: true },
+      ];
+    if (request.do === 'take') {
+      const { key } = request;
+      return [{ key, records: [{ key, word: 'taken' }], answers: [{ requestId, answer: 'taken' }], isRead: true }];
+    }
     if (request.do === 'wait') {
       this.#waiting.push(requestId);
       return [{ key: request.key, records: [], answers: [] }];
@@ -70,6 +83,9 @@ class Partition {
   maySpeak = true;
   shard = new WordShard();
   onAppend: () => void = () => {};
+  /** Of this leader epoch. */
+  questions = 0;
+  onQuestion: () => void = () => {};
   readonly coordinator = new PartitionCoordinator<Request, Word, string>(
     { commitTimeoutMs: 5000 },
     {
@@ -81,6 +97,11 @@ class Partition {
           return offset(this.log.length);
         },
         maySpeak: () => this.maySpeak,
+        questionLeadership: () => {
+          this.questions++;
+          this.onQuestion();
+          return this.questions;
+        },
       },
       newShard: () => {
         this.shard = new WordShard();
@@ -116,6 +137,9 @@ class Partition {
   commit(highWatermark = this.log.length): PartitionCoordinatorAction<string>[] {
     return this.coordinator.step({ kind: 'highWatermarkMoved', highWatermark: offset(highWatermark), now: this.now });
   }
+  confirm(question = this.questions): PartitionCoordinatorAction<string>[] {
+    return this.coordinator.step({ kind: 'leadershipConfirmed', question });
+  }
   tick(byMs = 0): PartitionCoordinatorAction<string>[] {
     this.now = { ...this.now, monotonicMs: this.now.monotonicMs + byMs };
     return this.coordinator.step({ kind: 'ticked', now: this.now });
@@ -137,6 +161,7 @@ const refusal = (
 });
 const add = (word: string, key = 'a'): Request => ({ do: 'add', key, word });
 const read = (key: string | null = 'a'): Request => ({ do: 'read', key });
+const tell = (key = 'a'): Request => ({ do: 'tell', key });
 const wait = (key = 'a'): Request => ({ do: 'wait', key });
 
 const serving = (): Partition => {
@@ -258,6 +283,82 @@ describe('an answer', () => {
     assert.deepEqual(partition.tick(5000), []);
     assert.deepEqual(partition.commit(), []);
     assert.deepEqual(partition.request(read()), [answer(2, 'one')]);
+  });
+});
+
+describe('the answer to a read', () => {
+  test('waits until this is known to be the coordinator as of when it was asked', () => {
+    const partition = serving();
+    assert.deepEqual(partition.request(tell()), []);
+    assert.deepEqual(partition.request(tell('b')), []);
+    assert.deepEqual(partition.confirm(1), [answer(1, '')]);
+    assert.deepEqual(partition.request(tell()), []);
+    assert.deepEqual(partition.confirm(1), []);
+    assert.deepEqual(partition.confirm(3), [answer(2, ''), answer(3, '')]);
+  });
+  test('leaves at once where nobody has to be asked', () => {
+    const partition = serving();
+    partition.onQuestion = () => assert.deepEqual(partition.confirm(), []);
+    assert.deepEqual(partition.request(tell()), [answer(1, '')]);
+  });
+  test('waits for what it tells to be committed, too', () => {
+    const partition = serving();
+    partition.request(add('one'));
+    partition.request(tell());
+    assert.deepEqual(partition.confirm(), []);
+    partition.request(tell());
+    assert.deepEqual(partition.commit(), [answer(1, 'one added'), answer(2, 'one')]);
+    assert.deepEqual(partition.confirm(), [answer(3, 'one')]);
+  });
+  test('holds up no other', () => {
+    const partition = serving();
+    partition.request(tell());
+    partition.request(add('one'));
+    assert.deepEqual(partition.commit(), [answer(2, 'one added')]);
+    assert.deepEqual(partition.request(read()), [answer(3, 'one')]);
+  });
+  test('tells what was so when it was asked, or is proved by what it writes', () => {
+    const partition = serving();
+    partition.request({ do: 'take', key: 'a' });
+    assert.equal(partition.questions, 0);
+    assert.deepEqual(partition.commit(), [answer(1, 'taken')]);
+  });
+  test('becomes a refusal when it has waited as long as a commit', () => {
+    const partition = serving();
+    partition.request(tell());
+    partition.request(add('one', 'b'));
+    assert.deepEqual(partition.tick(4999), []);
+    assert.deepEqual(partition.tick(1), [
+      refusal(2, 'COORDINATOR_NOT_AVAILABLE'),
+      refusal(1, 'COORDINATOR_NOT_AVAILABLE'),
+    ]);
+    assert.deepEqual(partition.confirm(), []);
+  });
+  test('becomes a refusal as soon as nobody has answered this broker for long', () => {
+    const partition = serving();
+    partition.request(tell());
+    partition.request(add('one', 'b'));
+    partition.maySpeak = false;
+    assert.deepEqual(partition.tick(), [refusal(1, 'NOT_COORDINATOR')]);
+    partition.maySpeak = true;
+    assert.deepEqual(partition.confirm(), []);
+    assert.deepEqual(partition.commit(), [answer(2, 'one added')]);
+  });
+  test('is not given to a client that is gone', () => {
+    const partition = serving();
+    partition.request(tell());
+    partition.coordinator.step({ kind: 'withdrawn', requestId: 1 });
+    assert.deepEqual(partition.confirm(), []);
+  });
+  test('becomes a refusal at the end of the leadership; what is confirmed of the one before is none of the next', () => {
+    const partition = serving();
+    for (const key of ['a', 'b']) partition.request(tell(key));
+    partition.confirm(1);
+    assert.deepEqual(partition.coordinator.step({ kind: 'resigned' }), [refusal(2, 'NOT_COORDINATOR')]);
+    partition.questions = 0;
+    partition.elect();
+    assert.deepEqual(partition.request(tell()), []);
+    assert.deepEqual(partition.confirm(), [answer(3, '')]);
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
-import { brokerEpoch, leaderEpoch, offset } from '../../../src/model/brands.ts';
+import { type BrokerId, brokerEpoch, leaderEpoch, offset } from '../../../src/model/brands.ts';
 import type { LeaderAction } from '../../../src/replication/leader-state.ts';
 import { b1, b2, b3, contactAt, historyOf, LeaderUnderTest, recordOf } from './partition-fixture.ts';
 
@@ -361,7 +361,7 @@ describe('an isolated leader (I19)', () => {
     assert.equal(leader.state.mayAppend(1_999, contactAt(0)), true);
     assert.equal(leader.state.mayAppend(2_000, contactAt(0)), false);
     assert.equal(leader.state.mayAppend(2_000, contactAt(1)), true);
-    leader.state.step({ kind: 'heard', follower: b2, sentMs: 500 });
+    leader.state.step({ kind: 'heard', follower: b2, sentMs: 500, question: 0 });
     assert.equal(leader.state.mayAppend(2_400, contactAt(0)), true);
     assert.equal(leader.state.mayAppend(2_500, contactAt(0)), false);
   });
@@ -397,6 +397,79 @@ describe('an isolated leader (I19)', () => {
   test('does not exist where there is no other replica', () => {
     const leader = new LeaderUnderTest({ record: recordOf({ replicas: [b1], isr: [b1] }) });
     assert.equal(leader.state.mayAppend(99_000, contactAt(0)), true);
+  });
+});
+
+describe('whether it leads still', () => {
+  const ask = (leader: LeaderUnderTest): LeaderAction[] => leader.state.step({ kind: 'questioned' });
+  const hear = (leader: LeaderUnderTest, follower: BrokerId, question: number): number[] =>
+    confirmed(leader.state.step({ kind: 'heard', follower, sentMs: 0, question }));
+  const confirmed = (actions: readonly LeaderAction[]): number[] =>
+    actions.flatMap((action) => (action.kind === 'confirmLeadership' ? [action.question] : []));
+
+  // … | ISR, ELR | who has to answer
+  const cases = [
+    ['all that are in sync', [b1, b2, b3], [], [b2, b3]],
+    ['nobody that is out of sync', [b1, b2], [], [b2]],
+    ['who leads when the ISR is empty', [b1], [b3], [b3]],
+    ['nobody, where no other can be elected', [b1], [], []],
+  ] as const;
+  for (const [title, isr, elr, asked] of cases)
+    test(`is known by the answers of ${title}`, () => {
+      const leader = new LeaderUnderTest({ record: recordOf({ isr, elr }) });
+      const actions = ask(leader);
+      assert.deepEqual(confirmed(actions), asked.length === 0 ? [1] : []);
+      assert.equal(
+        actions.some(({ kind }) => kind === 'askFollowers'),
+        asked.length > 0,
+      );
+      for (const [i, id] of asked.entries()) assert.deepEqual(hear(leader, id, 1), i === asked.length - 1 ? [1] : []);
+      assert.equal(leader.state.confirmedQuestion, 1);
+    });
+
+  test('is not known by an answer to what was asked before', () => {
+    const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
+    ask(leader);
+    assert.deepEqual(ask(leader), [{ kind: 'askFollowers', question: 2 }]);
+    assert.deepEqual(hear(leader, b2, 0), []);
+    assert.deepEqual(hear(leader, b2, 1), [1]);
+    assert.deepEqual(hear(leader, b2, 1), []);
+    assert.deepEqual(hear(leader, b2, 2), [2]);
+  });
+  test('is known as of what all have answered', () => {
+    const leader = new LeaderUnderTest();
+    for (let i = 0; i < 3; i++) ask(leader);
+    assert.deepEqual(hear(leader, b2, 3), []);
+    assert.deepEqual(hear(leader, b3, 2), [2]);
+    assert.deepEqual(hear(leader, b3, 3), [3]);
+  });
+  test('has to be answered by a proposed member, which may be in the ISR already, until the proposal is over', () => {
+    const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
+    const id = onlyProposalId(leader.attach(b3, 0));
+    ask(leader);
+    assert.deepEqual(hear(leader, b2, 1), []);
+    assert.deepEqual(confirmed(leader.state.step({ kind: 'isrAnswered', proposalId: id, answer: 'fenced' })), []);
+    assert.deepEqual(confirmed(leader.record({ isr: [b1, b2] })), [1]);
+  });
+  test('need not be answered by one whose proposal was refused', () => {
+    const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
+    const id = onlyProposalId(leader.attach(b3, 0));
+    ask(leader);
+    hear(leader, b2, 1);
+    assert.deepEqual(confirmed(leader.state.step({ kind: 'isrAnswered', proposalId: id, answer: 'ineligible' })), [1]);
+  });
+  test('need not be answered any more by a member that has left the ISR', () => {
+    const leader = new LeaderUnderTest();
+    ask(leader);
+    hear(leader, b2, 1);
+    assert.deepEqual(confirmed(leader.record({ isr: [b1, b2] })), [1]);
+  });
+  test('is asked of a follower that attaches while it is open', () => {
+    const leader = new LeaderUnderTest({ record: recordOf({ isr: [b1, b2] }) });
+    ask(leader);
+    assert.deepEqual(leader.attach(b2, 0).at(-1), { kind: 'askFollowers', question: 1 });
+    hear(leader, b2, 1);
+    assert.ok(!leader.attach(b2, 0, { attachId: 77 }).some(({ kind }) => kind === 'askFollowers'));
   });
 });
 

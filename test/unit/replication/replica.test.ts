@@ -122,3 +122,34 @@ describe('a client’s batch that has to be looked into for long', () => {
     assert.equal(replica.log.logEndOffset, 0);
   });
 });
+
+describe('whether a replica leads still', () => {
+  test('is told to those who listen, once it is confirmed', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1, b2] }]);
+    const replica = under.replica();
+    const follower = under.followerStream(b2);
+    follower.say(attachOf(1));
+    const told: number[] = [];
+    replica.onLeadershipConfirmed(() => told.push(replica.confirmedQuestion));
+    const question = replica.questionLeadership();
+    assert.deepEqual(told, []);
+    follower.say({ kind: 'pong' });
+    assert.deepEqual(told, [question]);
+  });
+  test('is certain at once where no other can be elected', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1], minIsr: 1 }]);
+    const question = under.replica().questionLeadership();
+    assert.equal(under.replica().confirmedQuestion, question);
+  });
+  test('counts anew with each leader epoch', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1, b2] }]);
+    const replica = under.replica();
+    replica.questionLeadership();
+    under.writeRecord({ leader: b2, leaderEpoch: leaderEpoch(6) });
+    assert.equal(await refusalOf(() => replica.questionLeadership()), 'NOT_LEADER');
+    assert.equal(replica.confirmedQuestion, 0);
+    under.writeRecord({ leader: b1, leaderEpoch: leaderEpoch(7), isr: [b1, b2] });
+    await under.until(() => replica.isLeader);
+    assert.equal(replica.questionLeadership(), 1);
+  });
+});

@@ -34,6 +34,7 @@ class Loading {
       logStartOffset: offsetZero,
       highWatermark: endOffset,
       onProgress: () => () => undefined,
+      onLeadershipConfirmed: () => () => undefined,
       readForLoading: async (from: Offset) => {
         const index = batches.findIndex(({ baseOffset, count }) => from < baseOffset + count);
         const { baseOffset, count } = batches[index] ?? assert.fail(`nothing at ${from}`);

@@ -28,6 +28,7 @@ const leading = {
   mayActAsLeader: () => true,
   log: { config: { maxMessageBytes: 1_000_000 } },
   onProgress: () => () => undefined,
+  onLeadershipConfirmed: () => () => undefined,
 } as unknown as Replica;
 
 test('who has gone while its coordinator was elected joins no group', async () => {
