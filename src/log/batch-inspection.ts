@@ -54,13 +54,14 @@ class Lane {
 export class BatchInspector {
   /** Large batches have their own part of a turn: small ones, which are the most, do not wait for them. */
   readonly #forSmall: TurnBudget;
-  readonly #forLarge: TurnBudget;
+  /** Other long work of the logs takes its turns with them. */
+  readonly turnsOfLarge: TurnBudget;
   readonly #small = new Lane();
   readonly #large = new Lane();
 
   constructor(modules: { readonly clock: Clock; readonly timers: Timers }) {
     this.#forSmall = new TurnBudget({ budgetMs }, modules);
-    this.#forLarge = new TurnBudget({ budgetMs }, modules);
+    this.turnsOfLarge = new TurnBudget({ budgetMs }, modules);
   }
 
   /**
@@ -90,7 +91,7 @@ export class BatchInspector {
     return this.#large.run(async () => {
       const all = recordsAtOnce(batch);
       for await (const records of all === null ? recordPieces(batch, unpackLimit(maxMessageBytes)) : [all]) {
-        if (!this.#forLarge.hasTime) await this.#forLarge.nextTurn();
+        if (!this.turnsOfLarge.hasTime) await this.turnsOfLarge.nextTurn();
         const found = look(records);
         if (found !== null) return found;
       }
@@ -105,7 +106,7 @@ export class BatchInspector {
       // What is not packed again can be no larger than a batch.
       const mostBytes = packer !== null && codec === 'none' ? maxMessageBytes : unpackLimit(maxMessageBytes);
       for await (const records of recordPieces(batch, mostBytes)) {
-        if (!this.#forLarge.hasTime) await this.#forLarge.nextTurn();
+        if (!this.turnsOfLarge.hasTime) await this.turnsOfLarge.nextTurn();
         check?.look(records);
         await packer?.write(records);
       }

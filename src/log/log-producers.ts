@@ -5,11 +5,12 @@
 import type { Clock } from '../env/clock.ts';
 import type { Disk } from '../env/disk.ts';
 import type { Logger } from '../env/logger.ts';
+import type { TurnBudget } from '../env/turn-budget.ts';
 import type { Offset } from '../model/brands.ts';
 import type { LogConfig } from './log-config.ts';
 import { listPartitionFiles } from './partition-files.ts';
 import { producerFilesOf } from './producer-snapshot.ts';
-import type { ProducerBatch, ProducerState } from './producer-state.ts';
+import type { ProducerBatch, ProducerEntry, ProducerState } from './producer-state.ts';
 import { noteInto, recoverProducers } from './recovery.ts';
 import type { Segment } from './segment.ts';
 
@@ -17,6 +18,8 @@ interface Modules {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of the long work of all logs. */
+  readonly turns: TurnBudget;
 }
 
 export class LogProducers {
@@ -56,10 +59,14 @@ export class LogProducers {
 
   /** Takes down the state as it is now, before `at`; what it gives back writes the files. */
   snapshotAt(at: Offset): () => Promise<void> {
-    this.#state.expire(this.#modules.clock.wallMs(), this.#config().producerIdExpirationMs);
-    const write = producerFilesOf(this.#state.entries, this.#directory, at);
+    const { clock, disk, turns } = this.#modules;
+    const nowMs = clock.wallMs();
+    const { producerIdExpirationMs } = this.#config();
+    const state = this.#state;
+    const isGone = (entry: ProducerEntry): boolean => state.expireOne(entry, nowMs, producerIdExpirationMs);
+    const write = producerFilesOf(state.entries, this.#directory, at, isGone);
     return async () => {
-      await write(this.#modules.disk);
+      await write(disk, turns);
       this.#savedAt = at;
     };
   }

@@ -179,7 +179,10 @@ export class PartitionLog {
     this.#inspector = options.inspector ?? new BatchInspector(modules);
     this.#segments = recovered.segments;
     this.#config = options.config;
-    this.#producers = new LogProducers(options.directory, recovered, () => this.#config, modules);
+    this.#producers = new LogProducers(options.directory, recovered, () => this.#config, {
+      ...modules,
+      turns: this.#inspector.turnsOfLarge,
+    });
     this.#logStartOffset = recovered.logStartOffset;
     this.#assignedEnd = recovered.logEndOffset;
     this.#logEndOffset = recovered.logEndOffset;

@@ -18,6 +18,7 @@
  */
 import { join } from 'node:path';
 import type { Disk } from '../env/disk.ts';
+import type { TurnBudget } from '../env/turn-budget.ts';
 import { type Offset, producerId } from '../model/brands.ts';
 import { readInt64, writeInt64 } from '../records/batch-header.ts';
 import { crc32c } from '../records/crc32c.ts';
@@ -44,11 +45,15 @@ function countOf(bytes: Buffer): number | null {
   return bytes.readUInt32BE(2) === crc32c(bytes.subarray(6)) ? bytes.readInt32BE(6) : null;
 }
 
+interface RowFormat {
+  bytesOf(entry: ProducerEntry): number;
+  write(entry: ProducerEntry, bytes: Buffer, at: number): void;
+}
+
 /** Kafka's `.snapshot`. */
-export function encodeKafkaSnapshot(entries: readonly ProducerEntry[]): Buffer {
-  const bytes = Buffer.alloc(headBytes + entries.length * kafkaRowBytes);
-  let at = headBytes;
-  for (const entry of entries) {
+const kafkaRows: RowFormat = {
+  bytesOf: () => kafkaRowBytes,
+  write(entry, bytes, at) {
     const last = entry.batches.at(-1);
     writeInt64(bytes, entry.producerId, at);
     bytes.writeInt16BE(entry.producerEpoch, at + 8);
@@ -58,10 +63,62 @@ export function encodeKafkaSnapshot(entries: readonly ProducerEntry[]): Buffer {
     writeInt64(bytes, entry.lastTimestampMs, at + 26);
     bytes.writeInt32BE(entry.coordinatorEpoch, at + 34);
     writeInt64(bytes, entry.currentTxnFirstOffset, at + 38);
-    at += kafkaRowBytes;
+  },
+};
+
+/** Our `.producers`. */
+const producerRows: RowFormat = {
+  bytesOf: ({ batches }) => producerRowBytes + batches.length * batchRowBytes,
+  write(entry, bytes, at) {
+    writeInt64(bytes, entry.producerId, at);
+    bytes.writeInt16BE(entry.producerEpoch, at + 8);
+    writeInt64(bytes, entry.lastTimestampMs, at + 10);
+    bytes.writeInt32BE(entry.coordinatorEpoch, at + 18);
+    writeInt64(bytes, entry.currentTxnFirstOffset, at + 22);
+    bytes.writeInt8(entry.batches.length, at + 30);
+    let row = at + producerRowBytes;
+    for (const batch of entry.batches) {
+      bytes.writeInt32BE(batch.lastSequence, row);
+      writeInt64(bytes, batch.lastOffset, row + 4);
+      bytes.writeInt32BE(batch.offsetDelta, row + 12);
+      writeInt64(bytes, batch.timestampMs, row + 16);
+      row += batchRowBytes;
+    }
+  },
+};
+
+/** Entries that are written in one step, some milliseconds. */
+const stepEntries = 4096;
+
+/** The rows of all entries, a step at a time. */
+function* encoding(entries: readonly ProducerEntry[], format: RowFormat): Generator<undefined, Buffer, undefined> {
+  const total = entries.reduce((sum, entry) => sum + format.bytesOf(entry), headBytes);
+  const bytes = Buffer.alloc(total);
+  let at = headBytes;
+  for (const [index, entry] of entries.entries()) {
+    if (index > 0 && index % stepEntries === 0) yield;
+    format.write(entry, bytes, at);
+    at += format.bytesOf(entry);
   }
   return sealed(bytes, entries.length);
 }
+
+async function inTurns<Result>(steps: Generator<undefined, Result, undefined>, turns: TurnBudget): Promise<Result> {
+  for (;;) {
+    if (!turns.hasTime) await turns.nextTurn();
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+function atOnce<Result>(steps: Generator<undefined, Result, undefined>): Result {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+export const encodeKafkaSnapshot = (entries: readonly ProducerEntry[]): Buffer => atOnce(encoding(entries, kafkaRows));
 
 /** null where the bytes are not a whole snapshot. */
 export function decodeKafkaSnapshot(bytes: Buffer): ProducerEntry[] | null {
@@ -89,32 +146,7 @@ export function decodeKafkaSnapshot(bytes: Buffer): ProducerEntry[] | null {
   return entries;
 }
 
-/** Our `.producers`. */
-export function encodeProducers(entries: readonly ProducerEntry[]): Buffer {
-  const total = entries.reduce(
-    (sum, { batches }) => sum + producerRowBytes + batches.length * batchRowBytes,
-    headBytes,
-  );
-  const bytes = Buffer.alloc(total);
-  let at = headBytes;
-  for (const entry of entries) {
-    writeInt64(bytes, entry.producerId, at);
-    bytes.writeInt16BE(entry.producerEpoch, at + 8);
-    writeInt64(bytes, entry.lastTimestampMs, at + 10);
-    bytes.writeInt32BE(entry.coordinatorEpoch, at + 18);
-    writeInt64(bytes, entry.currentTxnFirstOffset, at + 22);
-    bytes.writeInt8(entry.batches.length, at + 30);
-    at += producerRowBytes;
-    for (const batch of entry.batches) {
-      bytes.writeInt32BE(batch.lastSequence, at);
-      writeInt64(bytes, batch.lastOffset, at + 4);
-      bytes.writeInt32BE(batch.offsetDelta, at + 12);
-      writeInt64(bytes, batch.timestampMs, at + 16);
-      at += batchRowBytes;
-    }
-  }
-  return sealed(bytes, entries.length);
-}
+export const encodeProducers = (entries: readonly ProducerEntry[]): Buffer => atOnce(encoding(entries, producerRows));
 
 /** null where the bytes are not a whole file of ours. */
 export function decodeProducers(bytes: Buffer): ProducerEntry[] | null {
@@ -148,18 +180,36 @@ export function decodeProducers(bytes: Buffer): ProducerEntry[] | null {
   return at === bytes.length ? entries : null;
 }
 
-/** Takes down the state now; what it gives back writes the files, which say that it is the state before `at`. */
+/**
+ * Takes down the state now, which costs little; what it gives back writes the files, in turns, and they say that it is the
+ * state before `at`. Of producers for which `isGone` nothing is written.
+ */
 export function producerFilesOf(
   producers: Iterable<ProducerEntry>,
   directory: string,
   at: Offset,
-): (disk: Disk) => Promise<void> {
-  const entries = [...producers];
-  const kafka = encodeKafkaSnapshot(entries);
-  const ours = entries.length === 0 ? null : encodeProducers(entries);
+  isGone: (entry: ProducerEntry) => boolean = () => false,
+): (disk: Disk, turns: TurnBudget) => Promise<void> {
+  const all = [...producers];
   const path = (suffix: string): string => join(directory, segmentFileName(at, suffix));
-  return async (disk) => {
-    if (ours !== null) await writeDerivedFile(disk, path('.producers'), ours);
-    await writeDerivedFile(disk, path('.snapshot'), kafka);
+  return async (disk, turns) => {
+    const entries = await inTurns(choosing(all, isGone), turns);
+    if (entries.length > 0) {
+      const ours = await inTurns(encoding(entries, producerRows), turns);
+      await writeDerivedFile(disk, path('.producers'), ours);
+    }
+    await writeDerivedFile(disk, path('.snapshot'), await inTurns(encoding(entries, kafkaRows), turns));
   };
+}
+
+function* choosing(
+  entries: readonly ProducerEntry[],
+  isGone: (entry: ProducerEntry) => boolean,
+): Generator<undefined, readonly ProducerEntry[], undefined> {
+  const chosen: ProducerEntry[] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (index > 0 && index % stepEntries === 0) yield;
+    if (!isGone(entry)) chosen.push(entry);
+  }
+  return chosen;
 }

@@ -86,11 +86,17 @@ export class ProducerState {
 
   /** Forgets producers without an open transaction that have written nothing for `expirationMs`. */
   expire(nowMs: number, expirationMs: number): void {
-    for (const entry of this.#entries.values()) {
-      if (!this.#isExpired(entry, nowMs, expirationMs)) continue;
+    for (const entry of this.#entries.values()) this.expireOne(entry, nowMs, expirationMs);
+  }
+
+  /** The same for one that was taken down some time ago: true where it is gone, and has written nothing since. */
+  expireOne(entry: ProducerEntry, nowMs: number, expirationMs: number): boolean {
+    if (!this.#isExpired(entry, nowMs, expirationMs)) return false;
+    if (this.#entries.get(entry.producerId) === entry) {
       this.#entries.delete(entry.producerId);
       this.#heardMs.delete(entry.producerId);
     }
+    return true;
   }
 
   /**
