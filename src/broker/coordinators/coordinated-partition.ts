@@ -12,6 +12,7 @@ import {
 } from '../../coordinator/partition-coordinator.ts';
 import type { Timers } from '../../env/clock.ts';
 import type { Logger } from '../../env/logger.ts';
+import { pause } from '../../env/pause.ts';
 import { unreachable } from '../../model/assert.ts';
 import { type LeaderEpoch, type Offset, offsetAfter } from '../../model/brands.ts';
 import { BrokerError } from '../../model/fault.ts';
@@ -222,7 +223,7 @@ export class CoordinatedPartition<Request, Record, Answer> {
             walk.enter(piece);
             while (this.#decodeSome(walk, from, records)) {
               // The event loop turns meanwhile, so that a long log does not hold up other requests.
-              await this.#pause(0);
+              await pause(this.#modules.timers, 0);
               if (isOver()) return;
               onRead(records, null);
               records = [];
@@ -231,13 +232,13 @@ export class CoordinatedPartition<Request, Record, Answer> {
           }
           walk.finish();
         }
-      await this.#pause(0);
+      await pause(this.#modules.timers, 0);
       if (!isOver()) onRead(records, nextOffset);
     } catch (error) {
       const { topic, partition } = this.replica;
       if (isOver()) return;
       this.#modules.logger.error({ err: error, topic, partition, offset: from }, 'a coordinator cannot load its log');
-      await this.#pause(loadRetryMs);
+      await pause(this.#modules.timers, loadRetryMs);
       if (!isOver()) void this.#load(leaderEpoch, from, endOffset);
     }
   }
@@ -261,11 +262,5 @@ export class CoordinatedPartition<Request, Record, Answer> {
       const { topic, partition } = this.replica;
       this.#modules.logger.error({ err: error, topic, partition, offset }, 'a coordinator passes over a record');
     }
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#modules.timers.setTimer(delayMs, () => resolve());
-    });
   }
 }
