@@ -7,8 +7,8 @@
  *     · varint keyLength (-1 null) + key · varint valueLength (-1 null) + value
  *     · varint headerCount · { varint keyLength + UTF-8 · varint valueLength (-1 null) + value }…
  *
- * The broker seldom comes here: batches pass through as they were sent. Internal topics, control batches, compacted
- * topics, the console and tests do.
+ * The broker seldom comes here: batches pass through as they were sent. Internal topics, control batches, the console and
+ * tests do; compaction and compacted topics walk over records instead (`record-walk.ts`).
  */
 import { assert } from '../model/assert.ts';
 import type { LeaderEpoch, Offset, ProducerId } from '../model/brands.ts';

@@ -90,7 +90,8 @@ export const produce = serve(
   produceApi,
   async (services, request, context) => {
     const hints = new Map<number, ClientNode>();
-    // Every append is queued in this turn, in the order of the request; then all are waited for together.
+    // Every append is queued in this turn, in the order of the request, or takes its place in its partition's line where the
+    // records have to be looked into; then all are waited for together.
     const topics = await Promise.all(
       request.topicData.map(async (topic) => ({
         name: topic.name,
