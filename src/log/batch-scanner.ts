@@ -17,7 +17,8 @@ export interface ScanEnd {
   readonly bad: string | null;
 }
 
-const pieceBytes = 1 << 20;
+/** Read at a time; what it holds is visited in one turn of the event loop, which can be thousands of batches. */
+const pieceBytes = 256 << 10;
 
 /**
  * Gives `visit` each whole batch from `from` on, as a view that is good until it returns. A batch that makes no sense or

@@ -63,7 +63,7 @@ export class LogProducers {
     const nowMs = clock.wallMs();
     const { producerIdExpirationMs } = this.#config();
     const state = this.#state;
-    const isGone = (entry: ProducerEntry): boolean => state.expireOne(entry, nowMs, producerIdExpirationMs);
+    const isGone = (entry: ProducerEntry): boolean => state.expire(entry, nowMs, producerIdExpirationMs);
     const write = producerFilesOf(state.entries, this.#directory, at, isGone);
     return async () => {
       await write(disk, turns);

@@ -146,6 +146,7 @@ export class PartitionLog {
 
   static async open(options: OpenOptions, modules: LogModules): Promise<PartitionLog> {
     const { disk } = modules;
+    const inspector = options.inspector ?? new BatchInspector(modules);
     const files = await openPartitionDirectory(disk, options.directory, options.topicId);
     const recovered = await recoverLog(
       {
@@ -158,16 +159,21 @@ export class PartitionLog {
         allowsGaps: options.config.cleanupPolicy.compact,
         nowMs: modules.clock.wallMs(),
       },
-      modules,
+      { ...modules, turns: inspector.turnsOfLarge },
       files ?? noPartitionFiles,
     );
-    const log = new PartitionLog(options, modules, recovered, files === null);
+    const log = new PartitionLog({ ...options, inspector }, modules, recovered, files === null);
     // What recovery kept must stay kept, and with it the knowledge of whose it is (I31).
     if (files !== null && options.lastStop !== 'clean') await log.#sync.syncOwnDirectory();
     return log;
   }
 
-  private constructor(options: OpenOptions, modules: LogModules, recovered: RecoveredLog, isNew: boolean) {
+  private constructor(
+    options: OpenOptions & { readonly inspector: BatchInspector },
+    modules: LogModules,
+    recovered: RecoveredLog,
+    isNew: boolean,
+  ) {
     this.directory = options.directory;
     this.topic = options.topic;
     this.topicId = options.topicId;
@@ -176,7 +182,7 @@ export class PartitionLog {
     this.epochs = recovered.epochs;
     this.#modules = modules;
     this.#tail = (options.tailCache ?? noTail).tailOf();
-    this.#inspector = options.inspector ?? new BatchInspector(modules);
+    this.#inspector = options.inspector;
     this.#segments = recovered.segments;
     this.#config = options.config;
     this.#producers = new LogProducers(options.directory, recovered, () => this.#config, {

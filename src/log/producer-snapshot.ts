@@ -50,7 +50,6 @@ interface RowFormat {
   write(entry: ProducerEntry, bytes: Buffer, at: number): void;
 }
 
-/** Kafka's `.snapshot`. */
 const kafkaRows: RowFormat = {
   bytesOf: () => kafkaRowBytes,
   write(entry, bytes, at) {
@@ -66,7 +65,6 @@ const kafkaRows: RowFormat = {
   },
 };
 
-/** Our `.producers`. */
 const producerRows: RowFormat = {
   bytesOf: ({ batches }) => producerRowBytes + batches.length * batchRowBytes,
   write(entry, bytes, at) {
@@ -87,23 +85,26 @@ const producerRows: RowFormat = {
   },
 };
 
-/** Entries that are written in one step, some milliseconds. */
-const stepEntries = 4096;
+/** Work on very many producers, a step of some milliseconds at a time. */
+export type Steps<Result> = Generator<undefined, Result, undefined>;
+
+/** Whether the entry of this index is the first of a step, but for the first of all. */
+export const isStepOver = (index: number): boolean => index > 0 && index % 4096 === 0;
 
 /** The rows of all entries, a step at a time. */
-function* encoding(entries: readonly ProducerEntry[], format: RowFormat): Generator<undefined, Buffer, undefined> {
+function* encoding(entries: readonly ProducerEntry[], format: RowFormat): Steps<Buffer> {
   const total = entries.reduce((sum, entry) => sum + format.bytesOf(entry), headBytes);
   const bytes = Buffer.alloc(total);
   let at = headBytes;
   for (const [index, entry] of entries.entries()) {
-    if (index > 0 && index % stepEntries === 0) yield;
+    if (isStepOver(index)) yield;
     format.write(entry, bytes, at);
     at += format.bytesOf(entry);
   }
   return sealed(bytes, entries.length);
 }
 
-async function inTurns<Result>(steps: Generator<undefined, Result, undefined>, turns: TurnBudget): Promise<Result> {
+export async function inTurns<Result>(steps: Steps<Result>, turns: TurnBudget): Promise<Result> {
   for (;;) {
     if (!turns.hasTime) await turns.nextTurn();
     const step = steps.next();
@@ -111,21 +112,16 @@ async function inTurns<Result>(steps: Generator<undefined, Result, undefined>, t
   }
 }
 
-function atOnce<Result>(steps: Generator<undefined, Result, undefined>): Result {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
-}
-
-export const encodeKafkaSnapshot = (entries: readonly ProducerEntry[]): Buffer => atOnce(encoding(entries, kafkaRows));
+/** Kafka's `.snapshot`. */
+export const encodingKafkaSnapshot = (entries: readonly ProducerEntry[]): Steps<Buffer> => encoding(entries, kafkaRows);
 
 /** null where the bytes are not a whole snapshot. */
-export function decodeKafkaSnapshot(bytes: Buffer): ProducerEntry[] | null {
+export function* decodingKafkaSnapshot(bytes: Buffer): Steps<ProducerEntry[] | null> {
   const count = countOf(bytes);
   if (count === null || bytes.length !== headBytes + count * kafkaRowBytes) return null;
   const entries: ProducerEntry[] = [];
   for (let at = headBytes; at < bytes.length; at += kafkaRowBytes) {
+    if (isStepOver(entries.length)) yield;
     const lastOffset = readInt64(bytes, at + 14);
     const timestampMs = readInt64(bytes, at + 26);
     const last: ProducerBatch = {
@@ -146,15 +142,17 @@ export function decodeKafkaSnapshot(bytes: Buffer): ProducerEntry[] | null {
   return entries;
 }
 
-export const encodeProducers = (entries: readonly ProducerEntry[]): Buffer => atOnce(encoding(entries, producerRows));
+/** Our `.producers`. */
+export const encodingProducers = (entries: readonly ProducerEntry[]): Steps<Buffer> => encoding(entries, producerRows);
 
 /** null where the bytes are not a whole file of ours. */
-export function decodeProducers(bytes: Buffer): ProducerEntry[] | null {
+export function* decodingProducers(bytes: Buffer): Steps<ProducerEntry[] | null> {
   const count = countOf(bytes);
   if (count === null) return null;
   const entries: ProducerEntry[] = [];
   let at = headBytes;
   for (let index = 0; index < count; index++) {
+    if (isStepOver(index)) yield;
     if (at + producerRowBytes > bytes.length) return null;
     const batchCount = bytes.readInt8(at + 30);
     const end = at + producerRowBytes + batchCount * batchRowBytes;
@@ -195,20 +193,20 @@ export function producerFilesOf(
   return async (disk, turns) => {
     const entries = await inTurns(choosing(all, isGone), turns);
     if (entries.length > 0) {
-      const ours = await inTurns(encoding(entries, producerRows), turns);
+      const ours = await inTurns(encodingProducers(entries), turns);
       await writeDerivedFile(disk, path('.producers'), ours);
     }
-    await writeDerivedFile(disk, path('.snapshot'), await inTurns(encoding(entries, kafkaRows), turns));
+    await writeDerivedFile(disk, path('.snapshot'), await inTurns(encodingKafkaSnapshot(entries), turns));
   };
 }
 
 function* choosing(
   entries: readonly ProducerEntry[],
   isGone: (entry: ProducerEntry) => boolean,
-): Generator<undefined, readonly ProducerEntry[], undefined> {
+): Steps<readonly ProducerEntry[]> {
   const chosen: ProducerEntry[] = [];
   for (const [index, entry] of entries.entries()) {
-    if (index > 0 && index % stepEntries === 0) yield;
+    if (isStepOver(index)) yield;
     if (!isGone(entry)) chosen.push(entry);
   }
   return chosen;

@@ -84,13 +84,11 @@ export class ProducerState {
     this.#heardMs.clear();
   }
 
-  /** Forgets producers without an open transaction that have written nothing for `expirationMs`. */
-  expire(nowMs: number, expirationMs: number): void {
-    for (const entry of this.#entries.values()) this.expireOne(entry, nowMs, expirationMs);
-  }
-
-  /** The same for one that was taken down some time ago: true where it is gone, and has written nothing since. */
-  expireOne(entry: ProducerEntry, nowMs: number, expirationMs: number): boolean {
+  /**
+   * Forgets a producer without an open transaction that has written nothing for `expirationMs`, and gives whether it is one.
+   * `entry` may have been taken down some time ago: one that has written since is not forgotten.
+   */
+  expire(entry: ProducerEntry, nowMs: number, expirationMs: number): boolean {
     if (!this.#isExpired(entry, nowMs, expirationMs)) return false;
     if (this.#entries.get(entry.producerId) === entry) {
       this.#entries.delete(entry.producerId);

@@ -15,6 +15,7 @@
 import { join } from 'node:path';
 import type { Disk } from '../env/disk.ts';
 import type { Logger } from '../env/logger.ts';
+import type { TurnBudget } from '../env/turn-budget.ts';
 import { later, noLeaderEpoch, type Offset } from '../model/brands.ts';
 import { BrokerError } from '../model/fault.ts';
 import * as header from '../records/batch-header.ts';
@@ -23,7 +24,7 @@ import { hasValidCrc } from '../records/record-batch.ts';
 import { findsGoodBatch, type Visit } from './batch-scanner.ts';
 import { EpochCache, type EpochEntry } from './epoch-cache.ts';
 import { listPartitionFiles, type PartitionFiles, readEpochs, writeEpochs } from './partition-files.ts';
-import { decodeKafkaSnapshot, decodeProducers } from './producer-snapshot.ts';
+import { decodingKafkaSnapshot, decodingProducers, inTurns, isStepOver, type Steps } from './producer-snapshot.ts';
 import { batchesPerProducer, type ProducerEntry, ProducerState } from './producer-state.ts';
 import { Segment, segmentFileName } from './segment.ts';
 import { finishSwaps } from './segment-swap.ts';
@@ -56,6 +57,8 @@ export interface RecoveredLog {
 interface Modules {
   readonly disk: Disk;
   readonly logger: Logger;
+  /** Of the long work of all logs. */
+  readonly turns: TurnBudget;
 }
 
 /** How much of a log is read again to find a producer's older batches, where only Kafka's snapshot is there. */
@@ -285,7 +288,7 @@ export async function recoverProducers(
   const logBytes = segments.reduce((sum, segment) => sum + segment.writtenBytes, 0);
   if (saved === null) await replay(segments, base, endOffset, producers, options);
   else {
-    for (const entry of saved.entries) producers.restore(entry);
+    await inTurns(restoring(saved.entries, producers), modules.turns);
     if (!saved.isComplete && logBytes <= backfillBytes) {
       const older = new ProducerState();
       await replay(segments, base, saved.offset, older, options);
@@ -297,8 +300,26 @@ export async function recoverProducers(
   const hasBeenCut = [...files.producerFiles, ...files.kafkaSnapshots].some((at) => at > endOffset);
   if (hasBeenCut) await modules.disk.syncDirectory(options.directory);
   await removeUnusedSnapshots(segments, files, saved?.offset ?? -1, options.directory, modules.disk);
-  producers.expire(options.nowMs, options.producerIdExpirationMs);
+  await inTurns(expiring(producers, options), modules.turns);
   return { producers, savedAt: saved?.isComplete === true ? saved.offset : -1 };
+}
+
+function* restoring(entries: readonly ProducerEntry[], producers: ProducerState): Steps<void> {
+  for (const [index, entry] of entries.entries()) {
+    if (isStepOver(index)) yield;
+    producers.restore(entry);
+  }
+}
+
+function* expiring(
+  producers: ProducerState,
+  { nowMs, producerIdExpirationMs }: Pick<RecoveryOptions, 'nowMs' | 'producerIdExpirationMs'>,
+): Steps<void> {
+  let index = 0;
+  for (const entry of producers.entries) {
+    if (isStepOver(index++)) yield;
+    producers.expire(entry, nowMs, producerIdExpirationMs);
+  }
 }
 
 /** Older snapshots are of use only where a segment begins, since a cut may go back that far. */
@@ -327,7 +348,7 @@ async function newestProducers(
   files: Pick<PartitionFiles, 'kafkaSnapshots' | 'producerFiles'>,
   endOffset: Offset,
   directory: string,
-  { disk, logger }: Modules,
+  { disk, logger, turns }: Modules,
 ): Promise<SavedProducers | null> {
   const offsets = [...new Set([...files.producerFiles, ...files.kafkaSnapshots])].sort((a, b) => b - a);
   for (const offset of offsets) {
@@ -338,11 +359,13 @@ async function newestProducers(
       continue;
     }
     if (files.producerFiles.includes(offset)) {
-      const entries = decodeProducers(await disk.readFile(join(directory, segmentFileName(offset, '.producers'))));
+      const bytes = await disk.readFile(join(directory, segmentFileName(offset, '.producers')));
+      const entries = await inTurns(decodingProducers(bytes), turns);
       if (entries !== null) return { offset, entries, isComplete: true };
     }
     if (files.kafkaSnapshots.includes(offset)) {
-      const entries = decodeKafkaSnapshot(await disk.readFile(join(directory, segmentFileName(offset, '.snapshot'))));
+      const bytes = await disk.readFile(join(directory, segmentFileName(offset, '.snapshot')));
+      const entries = await inTurns(decodingKafkaSnapshot(bytes), turns);
       if (entries !== null) return { offset, entries, isComplete: entries.length === 0 };
     }
     logger.warn({ directory, offset }, 'a producer snapshot was damaged and is not used');

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { TurnBudget } from '../../../src/env/turn-budget.ts';
-import { decodeKafkaSnapshot, decodeProducers, producerFilesOf } from '../../../src/log/producer-snapshot.ts';
+import { decodingKafkaSnapshot, decodingProducers, producerFilesOf } from '../../../src/log/producer-snapshot.ts';
 import { ProducerState } from '../../../src/log/producer-state.ts';
+import { allSteps } from '../../support/all-steps.ts';
 import { at, batchOf, idempotent } from '../../support/log-harness.ts';
 import { ManualTime } from '../../support/manual-time.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
@@ -41,7 +42,7 @@ test('a snapshot of very many producers is written in turns, as they were when i
     },
   );
   const write = producerFilesOf(state.entries, '/data/orders-0', at(count), (entry) =>
-    state.expireOne(entry, nowMs, dayMs),
+    state.expire(entry, nowMs, dayMs),
   );
   let isWritten = false;
   const writing = write(disk, budget).then(() => {
@@ -55,8 +56,8 @@ test('a snapshot of very many producers is written in turns, as they were when i
   // Fifteen steps, of which no turn has time for more than three.
   expect(turns).toBeGreaterThan(4);
   const name = `/data/orders-0/${String(count).padStart(20, '0')}`;
-  const ours = decodeProducers(disk.contentOf(`${name}.producers`));
-  const kafka = decodeKafkaSnapshot(disk.contentOf(`${name}.snapshot`));
+  const ours = allSteps(decodingProducers(disk.contentOf(`${name}.producers`)));
+  const kafka = allSteps(decodingKafkaSnapshot(disk.contentOf(`${name}.snapshot`)));
   const expected = [...stateOf(count).entries].filter(({ producerId }) => producerId % 10 !== 0);
   expect(ours).toEqual(expected);
   expect(kafka).toEqual(expected);

@@ -1,20 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import {
-  decodeKafkaSnapshot,
-  decodeProducers,
-  encodeKafkaSnapshot,
-  encodeProducers,
+  decodingKafkaSnapshot,
+  decodingProducers,
+  encodingKafkaSnapshot,
+  encodingProducers,
 } from '../../../src/log/producer-snapshot.ts';
 import { ProducerState } from '../../../src/log/producer-state.ts';
 import { noteInto } from '../../../src/log/recovery.ts';
 import { leaderEpoch, offset, producerId } from '../../../src/model/brands.ts';
 import { assignOffsetAndEpoch } from '../../../src/records/batch-header.ts';
 import { encodeEndTransactionMarker } from '../../../src/records/control-record.ts';
+import { allSteps } from '../../support/all-steps.ts';
 import { batchOf, idempotent } from '../../support/log-harness.ts';
 
 const nowMs = 1_700_000_000_000;
 const day = 86_400_000;
 const pid = producerId(9);
+
+function expireAll(state: ProducerState, timeMs: number, expirationMs: number): void {
+  for (const entry of state.entries) state.expire(entry, timeMs, expirationMs);
+}
 
 /** A producer's batches and its coordinator's markers, as a log gives them offsets. */
 class Story {
@@ -55,9 +60,9 @@ describe('a transaction', () => {
 
   test('keeps its producer from expiring while it is open', () => {
     const story = new Story().data(0, 1);
-    story.state.expire(nowMs + 10 * day, day);
+    expireAll(story.state, nowMs + 10 * day, day);
     expect(story.entry).not.toBe(null);
-    story.marker('abort').state.expire(nowMs + 10 * day, day);
+    expireAll(story.marker('abort').state, nowMs + 10 * day, day);
     expect(story.entry).toBe(null);
   });
 
@@ -82,28 +87,28 @@ describe('producer files', () => {
   const entries = [...new Story().data(2147483646, 3).data(1, 2).marker('commit').data(3, 1).state.entries];
 
   test('of ours give back all that is known', () => {
-    expect(decodeProducers(encodeProducers(entries))).toEqual(entries);
-    expect(decodeProducers(encodeProducers([]))).toEqual([]);
+    expect(allSteps(decodingProducers(allSteps(encodingProducers(entries))))).toEqual(entries);
+    expect(allSteps(decodingProducers(allSteps(encodingProducers([]))))).toEqual([]);
   });
 
   test('of Kafka give back the last batch', () => {
     const [entry] = entries;
-    expect(decodeKafkaSnapshot(encodeKafkaSnapshot(entries))).toEqual([
+    expect(allSteps(decodingKafkaSnapshot(allSteps(encodingKafkaSnapshot(entries))))).toEqual([
       { ...entry, batches: entry?.batches.slice(-1) },
     ]);
-    expect(encodeKafkaSnapshot(entries)).toHaveLength(10 + 46);
+    expect(allSteps(encodingKafkaSnapshot(entries))).toHaveLength(10 + 46);
   });
 
   test('are not used when any byte of them is wrong or missing', () => {
     for (const [bytes, decode] of [
-      [encodeProducers(entries), decodeProducers],
-      [encodeKafkaSnapshot(entries), decodeKafkaSnapshot],
+      [allSteps(encodingProducers(entries)), decodingProducers],
+      [allSteps(encodingKafkaSnapshot(entries)), decodingKafkaSnapshot],
     ] as const)
       for (let at = 0; at < bytes.length; at++) {
         const damaged = Buffer.from(bytes);
         damaged[at] = (damaged[at] ?? 0) ^ 0x10;
-        expect(decode(damaged), `byte ${at}`).toBe(null);
-        expect(decode(bytes.subarray(0, at)), `cut to ${at}`).toBe(null);
+        expect(allSteps<unknown>(decode(damaged)), `byte ${at}`).toBe(null);
+        expect(allSteps<unknown>(decode(bytes.subarray(0, at))), `cut to ${at}`).toBe(null);
       }
   });
 });
@@ -116,6 +121,6 @@ test('a producer of records of long ago is forgotten only after a day without a 
   noteInto(state, batch, nowMs);
   expect(state.check(batchOf(['x'], longAgo), nowMs + day - 1, day)).not.toBe(null);
   expect(state.check(batchOf(['x'], longAgo), nowMs + day, day)).toBe(null);
-  state.expire(nowMs + day, day);
+  expireAll(state, nowMs + day, day);
   expect(state.size).toBe(0);
 });
