@@ -4,29 +4,53 @@
  *
  *     node test/examples/at-least-once-kafkajs.ts localhost:9092 my-group my-topic
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import { crashPoint } from './crash-point.ts';
 
 const [bootstrap = 'localhost:9092', groupId = 'my-group', topic = 'my-topic'] = process.argv.slice(2);
-const kafka = new Kafka({ clientId: 'example', brokers: bootstrap.split(','), logLevel: logLevel.ERROR });
-const consumer = kafka.consumer({
-  ...{ groupId, sessionTimeout: 6000, heartbeatInterval: 500 },
-  retry: { initialRetryTime: 100, retries: 3 },
-});
+const retry = { initialRetryTime: 100, maxRetryTime: 500, retries: 15 };
+const kafka = new Kafka({ clientId: 'example', brokers: bootstrap.split(','), retry, logLevel: logLevel.ERROR });
+const consumer = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500, retry });
 
-/** KafkaJS repeats a commit at a dead coordinator until it gives up; told of a rebalance, it looks for the living one. */
+/** KafkaJS goes on asking a coordinator that is dead; told of a rebalance, it looks for the living one and joins again. */
 function rejoin(error: Error): never {
   throw Object.assign(error, { type: 'REBALANCE_IN_PROGRESS' });
 }
 
-await consumer.connect();
-await consumer.subscribe({ topics: [topic], fromBeginning: true });
-await consumer.run({
-  autoCommit: false,
-  eachMessage: async ({ topic, partition, message }) => {
-    const value = String(message.value);
-    console.log(`processed ${value}`);
-    crashPoint(value);
-    await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(message.offset) + 1n) }]).catch(rejoin);
-  },
+async function start(): Promise<void> {
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    eachBatch: async ({ batch, resolveOffset, commitOffsetsIfNecessary, heartbeat, isRunning, isStale }) => {
+      for (const message of batch.messages) {
+        if (!isRunning() || isStale()) return;
+        const value = String(message.value);
+        const commit = async (): Promise<void> => {
+          const offset = String(BigInt(message.offset) + 1n);
+          const { topic, partition } = batch;
+          await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] }).catch(rejoin);
+          resolveOffset(message.offset);
+        };
+        console.log(`processed ${value}`);
+        crashPoint(value);
+        await commit();
+        await heartbeat().catch(rejoin);
+      }
+    },
+  });
+}
+
+// While all brokers are down KafkaJS ends for good.
+consumer.on(consumer.events.CRASH, async ({ payload }) => {
+  for (let isOver = !payload.restart; isOver; ) {
+    await sleep(retry.maxRetryTime);
+    isOver = await start().then(
+      () => false,
+      () => true,
+    );
+  }
 });
+await start();
