@@ -94,7 +94,7 @@ export function upgradeRecords(group: ClassicGroup, modules: GroupModules): Cons
 }
 
 /** So much is read and written in some 40 ms of the event loop (I42), whatever the log would take. */
-const maxMovedBytes = 2_000_000;
+const maxMovedBytes = 1_000_000;
 
 /** At least: all metadata is written again, and the topics besides. For what the log will refuse nothing is looked into. */
 function movedBytesOf(group: ClassicGroup): number {
