@@ -20,20 +20,22 @@ const options = {
   retryDelay: 250,
 };
 
+async function readFrom(stream: Awaited<ReturnType<Consumer['consume']>>): Promise<void> {
+  for await (const message of stream) {
+    const value = String(message.value);
+    console.log(`processed ${value}`);
+    crashPoint(value);
+    await message.commit();
+  }
+}
+
 /** Rejects when it cannot join its group. */
 async function consumeWith(consumer: Consumer): Promise<void> {
   for (;;) {
     const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' });
-    try {
-      for await (const message of stream) {
-        const value = String(message.value);
-        console.log(`processed ${value}`);
-        crashPoint(value);
-        await message.commit();
-      }
-    } catch (error) {
-      console.error(error); // A broker has died: the consumer is good for another stream.
-    }
+    // A broker that dies ends the stream, and a commit that waits then is never answered; the consumer gives another.
+    const end = new Promise<void>((resolve) => stream.once('close', resolve));
+    await Promise.race([readFrom(stream), end]).catch(console.error);
   }
 }
 

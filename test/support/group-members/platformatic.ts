@@ -1,4 +1,5 @@
 /** A member by @platformatic/kafka, of either protocol; see report.ts. One commit under way per partition. */
+import { setMaxListeners } from 'node:events';
 import { Consumer, type ConsumerOptions, GroupProtocols } from '@platformatic/kafka';
 import { tellAssigned, tellCommit, tellRead, untilAskedToLeave, wanted } from './report.ts';
 
@@ -21,13 +22,18 @@ const consumerOptions: ConsumerOptions<Buffer, Buffer, Buffer, Buffer> =
 
 const commitLimitMs = 3000;
 
-/** The library forgets now and then who waits for a commit while the group is being joined again. */
-async function withinLimit(commit: void | Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer')), commitLimitMs);
+/** A commit that waits for the group to be joined again is never answered where its stream ends meanwhile. */
+async function answered(commit: void | Promise<void>, streamEnd: AbortSignal): Promise<void> {
+  const given = Promise.withResolvers<void>();
+  const giveUp = (): void => given.reject(new Error('no answer'));
+  const timer = setTimeout(giveUp, commitLimitMs);
+  streamEnd.addEventListener('abort', giveUp);
+  if (streamEnd.aborted) giveUp();
+  Promise.resolve(commit).then(given.resolve, given.reject);
+  await given.promise.finally(() => {
+    clearTimeout(timer);
+    streamEnd.removeEventListener('abort', giveUp);
   });
-  await Promise.race([commit, limit]).finally(() => clearTimeout(timer));
 }
 
 const complain = (error: unknown): void => void process.stderr.write(`${error}\n`);
@@ -48,6 +54,9 @@ async function readOn(consumer: Member): Promise<void> {
   const busy = new Set<string>();
   while (!isLeaving) {
     const stream = await consumer.consume({ topics, mode: 'committed', fallbackMode: 'earliest' });
+    const streamEnd = new AbortController();
+    setMaxListeners(0, streamEnd.signal);
+    stream.once('close', () => streamEnd.abort());
     const newest = new Map<string, () => Promise<void>>();
     const commitNewest = async (key: string): Promise<void> => {
       if (busy.has(key)) return;
@@ -64,9 +73,9 @@ async function readOn(consumer: Member): Promise<void> {
         tellRead({ topic, partition }, offset, String(message.value));
         const key = `${topic}:${partition}`;
         newest.set(key, () =>
-          tellCommit({ topic, partition }, offset + 1n, generation, () => withinLimit(message.commit())).catch(
-            complain,
-          ),
+          tellCommit({ topic, partition }, offset + 1n, generation, () =>
+            answered(message.commit(), streamEnd.signal),
+          ).catch(complain),
         );
         commitNewest(key);
       }
