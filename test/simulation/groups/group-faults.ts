@@ -83,6 +83,7 @@ export const groupFaults: readonly DeliberateFault[] = [
   { name: '26-tells-without-confirmation', aim: strandedLeaders, tellsUnconfirmed: true },
   {
     name: '27-elr-not-asked',
+    isQuick: false,
     aim: strandedBelowMinIsr,
     leaderRecord: (record) => ({ ...record, elr: [] }),
   },
