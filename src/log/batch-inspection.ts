@@ -91,12 +91,16 @@ export class BatchInspector {
     return this.#large.run(async () => {
       const all = recordsAtOnce(batch);
       for await (const records of all === null ? recordPieces(batch, unpackLimit(maxMessageBytes)) : [all]) {
-        if (!this.turnsOfLarge.hasTime) await this.turnsOfLarge.nextTurn();
+        await this.#turn();
         const found = look(records);
         if (found !== null) return found;
       }
       return null;
     });
+  }
+
+  async #turn(): Promise<void> {
+    if (!this.turnsOfLarge.hasTime) await this.turnsOfLarge.nextTurn();
   }
 
   async #inPieces(batch: Buffer, { checksKeys, codec, maxMessageBytes }: Inspection): Promise<Buffer> {
@@ -106,9 +110,14 @@ export class BatchInspector {
       // What is not packed again can be no larger than a batch.
       const mostBytes = packer !== null && codec === 'none' ? maxMessageBytes : unpackLimit(maxMessageBytes);
       for await (const records of recordPieces(batch, mostBytes)) {
-        if (!this.turnsOfLarge.hasTime) await this.turnsOfLarge.nextTurn();
-        check?.look(records);
-        await packer?.write(records);
+        await this.#turn();
+        check?.enter(records);
+        while (check?.look()) await this.#turn();
+        // One record may be all there is.
+        for (let at = 0; packer !== null && at < records.length; at += smallToPackBytes) {
+          await this.#turn();
+          await packer.write(records.subarray(at, at + smallToPackBytes));
+        }
       }
       check?.finish();
       return packer === null ? batch : withPackedRecords(batch, await packer.finish(), codec);

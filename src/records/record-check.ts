@@ -10,6 +10,7 @@ import { BrokerError } from '../model/fault.ts';
 import { RecordWalk } from './record-walk.ts';
 
 const mostErrors = 100;
+const recordsOrHeadersAtOnce = 1 << 16;
 
 export class RecordCheck {
   readonly #walk: RecordWalk;
@@ -20,16 +21,24 @@ export class RecordCheck {
     this.#walk = new RecordWalk(batch);
   }
 
-  /** The next records of the batch, whole ones. Throws INVALID_RECORD. */
-  look(records: Buffer): void {
+  /** The next records of the batch, whole ones. */
+  enter(records: Buffer): void {
+    this.#walk.enter(records);
+  }
+
+  /** Looks at some of those that were entered, for a few milliseconds; false when all have been. Throws INVALID_RECORD. */
+  look(): boolean {
     const walk = this.#walk;
     try {
-      walk.enter(records);
-      while (walk.next()) {
-        walk.checkHeaders();
-        if (!walk.hasKey) this.#noteKeyless();
-        this.#index++;
+      for (let left = recordsOrHeadersAtOnce; left > 0; left--) {
+        if (!walk.hasHeadersLeft) {
+          if (!walk.next()) return false;
+          if (!walk.hasKey) this.#noteKeyless();
+          this.#index++;
+        }
+        left -= walk.checkHeaders(left);
       }
+      return true;
     } catch (error) {
       throw refusalOf(error);
     }
@@ -63,7 +72,8 @@ export class RecordCheck {
 /** All records of a batch, unpacked. Throws INVALID_RECORD. */
 export function checkRecords(batch: Buffer, records: Buffer): void {
   const check = new RecordCheck(batch);
-  check.look(records);
+  check.enter(records);
+  while (check.look());
   check.finish();
 }
 

@@ -18,6 +18,8 @@ const smallPlainBytes = 256 << 10;
 const smallPackedBytes = 32 << 10;
 /** ...if it holds no more than this. */
 const smallUnpackedBytes = 128 << 10;
+/** A record of which so much has come is given the room for all of it. */
+const largeBytes = 1 << 20;
 /** A record's length has at most as many bytes. */
 const longestVarint = 5;
 
@@ -152,14 +154,17 @@ class RecordCutter {
     // Or it lies, and nothing need be kept of it.
     if (recordBytes > this.#maxBytes) throw new UnpackedTooLargeError(this.#maxBytes);
     const end = at + recordBytes - this.#keptBytes;
-    this.#keep(bytes, at, Math.min(end, bytes.length));
+    this.#keep(bytes, at, Math.min(end, bytes.length), recordBytes);
     return end <= bytes.length ? end : -1;
   }
 
-  #keep(bytes: Buffer, from: number, to: number): void {
+  /** `mostBytes` is what the record will have, or at least what is kept now. */
+  #keep(bytes: Buffer, from: number, to: number, mostBytes = 0): void {
     const length = this.#keptBytes + to - from;
     if (length > this.#kept.length) {
-      const larger = Buffer.allocUnsafe(Math.max(length, this.#kept.length * 2));
+      // Once it has proved to be large, at once: to copy half of 64 MiB takes twenty milliseconds.
+      const room = length > largeBytes ? mostBytes : this.#kept.length * 2;
+      const larger = Buffer.allocUnsafe(Math.max(length, room));
       this.#kept.copy(larger, 0, 0, this.#keptBytes);
       this.#kept = larger;
     }

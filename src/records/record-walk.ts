@@ -37,6 +37,7 @@ export class RecordWalk {
   #valueStart = 0;
   /** Where what follows the value begins. */
   #headersStart = 0;
+  #headersLeft = 0;
 
   /** Over the records of `batch`, unpacked: all of them, or as many as there are yet, and `enter` brings the others. */
   constructor(batch: Buffer, records: Buffer = noRecords) {
@@ -150,21 +151,33 @@ export class RecordWalk {
     return this.hasValue ? this.#bytes.subarray(this.#valueStart, this.#headersStart) : null;
   }
 
-  /** Throws CORRUPT_MESSAGE unless headers fill the rest of the record, which `next` passes over. */
-  checkHeaders(): void {
+  /** Whether `checkHeaders` has more of the record to look at. */
+  hasHeadersLeft = false;
+
+  /**
+   * Looks at up to `most` headers, which `next` passes over, and gives how many that were: there can be millions. Throws
+   * CORRUPT_MESSAGE unless, in the end, they fill the rest of the record.
+   */
+  checkHeaders(most: number): number {
     const { end } = this;
-    const at = this.#headersStart;
-    if (this.#bytes[at] === 0 && at + 1 === end) return; // none
     const cursor = this.#cursor;
-    const count = cursor.varintAt(at);
-    if (count < 0) throw corrupt(`a record claims ${count} headers`);
-    for (let left = count; left > 0; left--) {
-      if (cursor.position >= end) throw corrupt(`a record has fewer than ${count} headers`);
+    if (!this.hasHeadersLeft) {
+      const at = this.#headersStart;
+      if (this.#bytes[at] === 0 && at + 1 === end) return 0;
+      this.#headersLeft = cursor.varintAt(at);
+      if (this.#headersLeft < 0) throw corrupt(`a record claims ${this.#headersLeft} headers`);
+    }
+    const looked = Math.min(most, this.#headersLeft);
+    for (let index = 0; index < looked; index++) {
+      if (cursor.position >= end) throw corrupt('a record has fewer headers than it claims');
       cursor.skip(cursor.varint());
       const length = cursor.varint();
       if (length !== nullLength) cursor.skip(length);
     }
-    if (cursor.position !== end) throw corrupt('a record has another length than it says');
+    this.#headersLeft -= looked;
+    this.hasHeadersLeft = this.#headersLeft > 0;
+    if (!this.hasHeadersLeft && cursor.position !== end) throw corrupt('a record has another length than it says');
+    return looked;
   }
 }
 

@@ -43,15 +43,18 @@ describe('the records of a compacted topic', () => {
     const size = records.length / 4 + 0.25; // a key is a byte more
     const check = new RecordCheck(batch);
     const half = Math.floor(size * 2);
-    check.look(records.subarray(0, half));
-    check.look(records.subarray(half));
+    for (const piece of [records.subarray(0, half), records.subarray(half)]) {
+      check.enter(piece);
+      while (check.look());
+    }
     expect(refusalOf(() => check.finish())?.recordErrors?.map(({ index }) => index)).toEqual([1, 3]);
   });
 
   test('are looked at no further where a hundred have no key: the answer is as small as the request', () => {
     const batch = batchOf(Array.from({ length: 1000 }, () => null));
     const check = new RecordCheck(batch);
-    const refusal = refusalOf(() => check.look(recordsIn(batch)));
+    check.enter(recordsIn(batch));
+    const refusal = refusalOf(() => check.look());
     expect(refusal?.recordErrors).toHaveLength(100);
   });
 
@@ -65,5 +68,17 @@ describe('the records of a compacted topic', () => {
     const headless = Buffer.from(records);
     headless[records.length / 2 - 4] = 3; // a negative header count
     expect(refusalOf(() => checkRecords(batch, headless))).not.toBe(null);
+  });
+
+  test('are looked at in several steps where one of them has very many headers', () => {
+    const headers = Array.from({ length: 200_000 }, () => ({ key: '', value: null }));
+    const record = { key: Buffer.from('k'), value: null, timestampMs };
+    const batch = encodeBatch({ records: [record, { ...record, headers }, record] });
+    const check = new RecordCheck(batch);
+    check.enter(unpackedRecords(batch, 1 << 20));
+    let steps = 1;
+    while (check.look()) steps++;
+    check.finish();
+    expect(steps).toBeGreaterThan(3);
   });
 });

@@ -44,7 +44,8 @@ const walked = (batch: Buffer): Verdict =>
     const walk = new RecordWalk(batch, unpackedRecords(batch, maxBytes));
     const records: string[] = [];
     while (walk.next()) {
-      walk.checkHeaders();
+      do walk.checkHeaders(2);
+      while (walk.hasHeadersLeft);
       expect(walk.hasKey).toBe(walk.key !== null);
       records.push(told(walk.offset, walk.key, walk.hasValue, header.baseTimestampOf(batch) + walk.timestampDelta));
     }
