@@ -1,9 +1,9 @@
 /**
- * DescribeConfigs 1–4: a topic's values and where each comes from; a broker's own (answered by that broker alone).
- * KIP-226 (1: sources and synonyms), KIP-569 (3: types and documentation).
+ * DescribeConfigs 1–4: a topic's values and where each comes from; a broker's own (answered by that broker alone); those of
+ * a group. KIP-226 (1: sources and synonyms), KIP-569 (3: types and documentation), KIP-848 (groups).
  */
 import { brokerConfigKeys, effectiveTopicConfig } from '../../model/config/broker-config.ts';
-import { configTypeNumber, formatConfigValue } from '../../model/config/config-key.ts';
+import { type ConfigKey, configTypeNumber, formatConfigValue } from '../../model/config/config-key.ts';
 import { type TopicConfigName, topicConfigKeys } from '../../model/config/topic-config.ts';
 import { BrokerError } from '../../model/fault.ts';
 import { topicNameProblem } from '../../model/topic-partition.ts';
@@ -20,6 +20,7 @@ type Config = Item<Item<DescribeConfigsResponseInput['results']>['configs']>;
 
 const topicResource = 2;
 const brokerResource = 4;
+const groupResource = 32;
 const staticBrokerSource = 4;
 const defaultSource = 5;
 
@@ -65,23 +66,48 @@ function brokerConfigs(services: BrokerServices, name: string, wanted: Wanted): 
   if (name === '') return [];
   return Object.values(brokerConfigKeys)
     .filter((key) => isWanted(wanted, key.name))
-    .map((key) => {
-      const set = services.config.set.get(key.name);
-      const source = set ? staticBrokerSource : defaultSource;
-      const value = formatConfigValue(set ? set.value : key.default);
-      const fallback = { name: key.name, value: formatConfigValue(key.default), source: defaultSource };
-      return {
-        name: key.name,
-        value,
-        readOnly: true,
-        configSource: source,
-        isSensitive: key.type === 'password',
-        synonyms: wanted.synonyms ? (set ? [{ name: key.name, value, source }, fallback] : [fallback]) : [],
-        configType: configTypeNumber[key.type],
-        documentation: wanted.documentation ? key.doc : null,
-      };
-    });
+    .map((key) => brokerConfig(services, key, wanted));
 }
+
+function brokerConfig({ config }: BrokerServices, key: ConfigKey, wanted: Wanted): Config {
+  const { name } = key;
+  const set = config.set.get(name);
+  const source = set ? staticBrokerSource : defaultSource;
+  const value = formatConfigValue(set ? set.value : key.default);
+  const fallback = { name, value: formatConfigValue(key.default), source: defaultSource };
+  return {
+    name,
+    value,
+    readOnly: true,
+    configSource: source,
+    isSensitive: key.type === 'password',
+    synonyms: wanted.synonyms ? (set ? [{ name, value, source }, fallback] : [fallback]) : [],
+    configType: configTypeNumber[key.type],
+    documentation: wanted.documentation ? key.doc : null,
+  };
+}
+
+/** What Kafka lets be set for one group, by the broker's key that holds here for all. */
+const groupKeyNames = new Map([
+  ['group.consumer.heartbeat.interval.ms', 'consumer.heartbeat.interval.ms'],
+  ['group.consumer.session.timeout.ms', 'consumer.session.timeout.ms'],
+]);
+
+/** Of any name, whether there is such a group or not, as Kafka: it may be configured before it has members. */
+function groupConfigs(services: BrokerServices, group: string, wanted: Wanted): Config[] {
+  if (group === '') throw new BrokerError({ code: 'INVALID_REQUEST', reason: 'a group has a name' });
+  return Object.values(brokerConfigKeys).flatMap((key) => {
+    const name = groupKeyNames.get(key.name);
+    if (name === undefined || !isWanted(wanted, name)) return [];
+    return [{ ...brokerConfig(services, key, wanted), name, readOnly: false }];
+  });
+}
+
+const configsOf = new Map([
+  [topicResource, topicConfigs],
+  [brokerResource, brokerConfigs],
+  [groupResource, groupConfigs],
+]);
 
 function describe(
   services: BrokerServices,
@@ -91,12 +117,10 @@ function describe(
   const { resourceType, resourceName, configurationKeys: names } = resource;
   const wanted: Wanted = { names, synonyms: request.includeSynonyms, documentation: request.includeDocumentation };
   try {
-    if (resourceType !== topicResource && resourceType !== brokerResource)
+    const describing = configsOf.get(resourceType);
+    if (!describing)
       throw new BrokerError({ code: 'INVALID_REQUEST', reason: `resource type ${resourceType} is not served` });
-    const configs =
-      resourceType === topicResource
-        ? topicConfigs(services, resourceName, wanted)
-        : brokerConfigs(services, resourceName, wanted);
+    const configs = describing(services, resourceName, wanted);
     return { errorCode: 0, errorMessage: '', resourceType, resourceName, configs };
   } catch (error) {
     const fault = faultOf(error, services.logger);

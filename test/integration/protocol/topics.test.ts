@@ -12,7 +12,9 @@ import { TestCluster } from '../../support/dev.ts';
 import { until } from '../../support/until.ts';
 import { WireClient } from '../../support/wire-client.ts';
 
-const cluster = await TestCluster.start({ config: { 'num.partitions': '3' } });
+const cluster = await TestCluster.start({
+  config: { 'num.partitions': '3', 'group.consumer.heartbeat.interval.ms': '3000' },
+});
 /** One broker after the other: any of them takes any request for administration. */
 const clients = await Promise.all([1, 2, 3].map((id) => WireClient.open(cluster.addressOf(id))));
 let turn = 0;
@@ -266,6 +268,7 @@ describe('deleting', () => {
 describe('configurations', () => {
   const topicResource = 2;
   const brokerResource = 4;
+  const groupResource = 32;
   const ask = async (
     resourceType: number,
     resourceName: string,
@@ -344,6 +347,29 @@ describe('configurations', () => {
       ['num.partitions', '3', 4],
     ]);
     assert.equal((await ask(brokerResource, '1', null, second)).errorCode, 42);
+  });
+
+  test('of a group: what the brokers say for all of the new protocol, by the names of a group', async () => {
+    const more = { includeSynonyms: true };
+    const { errorCode, configs } = await ask(groupResource, 'not there yet', null, anyone(), more);
+    assert.equal(errorCode, 0);
+    const told = configs.map(({ name, value, configSource, readOnly, synonyms }) => [
+      name,
+      value,
+      configSource,
+      readOnly,
+      ...synonyms.map((one) => one.name),
+    ]);
+    assert.deepEqual(told.sort(), [
+      ['consumer.heartbeat.interval.ms', '3000', 4, false, ...Array(2).fill('group.consumer.heartbeat.interval.ms')],
+      ['consumer.session.timeout.ms', '45000', 5, false, 'group.consumer.session.timeout.ms'],
+    ]);
+    const some = await ask(groupResource, 'not there yet', ['consumer.session.timeout.ms']);
+    assert.deepEqual(
+      some.configs.map(({ name }) => name),
+      ['consumer.session.timeout.ms'],
+    );
+    assert.equal((await ask(groupResource, '', null)).errorCode, 42);
   });
 
   test('of nobody: an unknown topic is 3, a bad name 17, an unknown kind 42', async () => {
