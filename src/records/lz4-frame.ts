@@ -155,12 +155,16 @@ function* decompressBlock(source: Buffer, target: Buffer, to: number): Generator
       }
     }
     if (to + match > limit) return yield -1;
-    if (match > 32 && distance >= match) {
-      target.copyWithin(to, to - distance, to - distance + match);
-      to += match;
+    const stop = to + match;
+    // A match may run into what it writes itself: byte by byte is what the format means, or all that is there again and again.
+    if (match > 32) {
+      const from = to - distance;
+      while (to < stop) {
+        const copied = Math.min(stop - to, to - from);
+        target.copyWithin(to, from, from + copied);
+        to += copied;
+      }
     } else {
-      const stop = to + match;
-      // A match may run into what it writes itself: byte by byte is what the format means.
       while (to < stop) {
         target[to] = target[to - distance] as number;
         to++;
