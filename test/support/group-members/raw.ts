@@ -77,7 +77,9 @@ async function readOn(): Promise<void> {
     }
     const fresh = await positionsOf(owned.places.filter((place) => !positions.has(keyOf(place))));
     if (membership.owned?.generation !== owned.generation) continue;
-    for (const [key, position] of fresh) positions.set(key, position);
+    // Partitions are given up within one epoch of the new protocol: some may have gone while this was asked.
+    const kept = new Set(membership.owned.places.map(keyOf));
+    for (const [key, position] of fresh) if (kept.has(key)) positions.set(key, position);
     const asked = new Map(positions);
     const pieces = await reader.read(asked).catch(() => []);
     for (const piece of pieces) {
