@@ -33,6 +33,8 @@ interface OpenRequest {
   readonly header: RequestHeader;
   readonly served: ServedApi;
   readonly frame: Buffer;
+  /** Of the frame, while it counts: until there is an answer, also where nobody waits for one any more. */
+  countedBytes: number;
   state: 'waiting' | 'running' | 'done';
   /** Once done: what to send, nothing for acks=0. */
   chunks: readonly Buffer[] | null;
@@ -127,7 +129,7 @@ export class ClientConnection implements ConnectionHandlers {
       return this.fail(null, `a client asked for api ${apiKey} version ${apiVersion}, which is not served`);
     }
     this.#modules.memory.take(frame.length);
-    this.#open.push({ header, served, frame, state: 'waiting', chunks: null, onGone: [] });
+    this.#open.push({ header, served, frame, countedBytes: frame.length, state: 'waiting', chunks: null, onGone: [] });
     this.#beginRequests();
   }
 
@@ -158,14 +160,14 @@ export class ClientConnection implements ConnectionHandlers {
       });
       answer = served.handle(this.#modules.services, body, this.#contextOf(request));
     } catch (error) {
-      letGo(request);
+      this.#drop(request);
       return this.fail(error, `a client sent a malformed ${served.api.name} request of version ${header.apiVersion}`);
     }
     if (answer instanceof Promise)
       answer.then(
         (done) => this.#onAnswer(request, done),
         (error: unknown) => {
-          letGo(request);
+          this.#drop(request);
           this.fail(error, `a ${served.api.name} request failed`);
         },
       );
@@ -193,7 +195,7 @@ export class ClientConnection implements ConnectionHandlers {
   #onAnswer(request: OpenRequest, answer: Answer<Fields>): void {
     const { header, served } = request;
     if (answer === closeConnection) {
-      letGo(request);
+      this.#drop(request);
       return this.fail(null, `a ${served.api.name} request has no answer but the end of its connection`);
     }
     if (answer === noAnswer) return this.#finish(request, []);
@@ -201,21 +203,32 @@ export class ClientConnection implements ConnectionHandlers {
     try {
       chunks = encodeResponse(served.api, header.apiVersion, header.correlationId, answer).chunks;
     } catch (error) {
-      letGo(request);
+      this.#drop(request);
       return this.fail(error, `an answer to ${served.api.name} cannot be written`);
     }
     this.#finish(request, chunks);
   }
 
   #finish(request: OpenRequest, chunks: readonly Buffer[]): void {
-    if (request.state === 'done') return letGo(request); // the connection closed meanwhile
+    if (request.state === 'done') return this.#drop(request); // the connection closed meanwhile
     request.state = 'done';
     request.chunks = chunks;
-    this.#modules.memory.give(request.frame.length);
+    this.#uncount(request);
     if (this.#isClosed) return;
     this.#sendAnswers();
     this.#beginRequests();
     this.#regulate();
+  }
+
+  /** It will have no answer. */
+  #drop(request: OpenRequest): void {
+    this.#uncount(request);
+    letGo(request);
+  }
+
+  #uncount(request: OpenRequest): void {
+    this.#modules.memory.give(request.countedBytes);
+    request.countedBytes = 0;
   }
 
   #sendAnswers(): void {
@@ -267,8 +280,8 @@ export class ClientConnection implements ConnectionHandlers {
         letGo(request);
         continue;
       }
+      if (request.state === 'waiting') this.#uncount(request);
       request.state = 'done';
-      this.#modules.memory.give(request.frame.length);
     }
     for (const callback of [...this.#disconnectListeners]) callback();
     this.#disconnectListeners.clear();

@@ -335,12 +335,14 @@ export class PartitionCoordinator<Request, Record, Answer> {
     const maySpeak = this.#phase.kind === 'serving' && this.#modules.log.maySpeak();
     // Nobody has answered for so long that there is probably another coordinator by now: it is the one to ask.
     if (!maySpeak) this.#refuseAll(this.#unconfirmed.splice(0), notCoordinator);
-    const isLate = ({ deadlineMs }: Held<Answer>): boolean => deadlineMs <= now.monotonicMs;
-    const late = [...this.#held, ...this.#unconfirmed].filter(isLate);
-    if (late.length > 0) {
-      this.#held = this.#held.filter((held) => !isLate(held));
-      this.#unconfirmed = this.#unconfirmed.filter((held) => !isLate(held));
-      this.#refuseAll(late, notAvailable);
+    // What was withdrawn is not kept for whoever comes and goes meanwhile.
+    const isOver = ({ requestId, deadlineMs }: Held<Answer>): boolean =>
+      deadlineMs <= now.monotonicMs || !this.#open.has(requestId);
+    const over = [...this.#held, ...this.#unconfirmed].filter(isOver);
+    if (over.length > 0) {
+      this.#held = this.#held.filter((held) => !isOver(held));
+      this.#unconfirmed = this.#unconfirmed.filter((held) => !isOver(held));
+      this.#refuseAll(over, notAvailable);
     }
     if (maySpeak && this.#phase.kind === 'serving') this.#carryOut(this.#phase.shard.onTick(now), now);
   }

@@ -99,6 +99,11 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   #offsetsTimer: Timer | null = null;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #isPingAnswered = true;
+  /** The ping under way is heard of by all that are attached; else by those who asked for it. */
+  #isPingForAll = false;
+  #lastPingForAllMs = Number.NEGATIVE_INFINITY;
+  /** Attachments with a question that no pong has answered. */
+  readonly #asking = new Set<Attachment>();
 
   constructor(
     options: LeaderSessionOptions,
@@ -145,7 +150,11 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
   /** Followers that there is nothing to send to say nothing; their leader has to know that it is not cut off (I19). */
   onTick(nowMs: number): void {
     if (!this.#isPingAnswered || this.#attachments.size === 0) return;
-    if (nowMs - this.#lastPingMs >= this.#options.pingIntervalMs) this.#ping(nowMs);
+    if (this.#isPingForAllDue(nowMs)) this.#ping(nowMs);
+  }
+
+  #isPingForAllDue(nowMs: number): boolean {
+    return nowMs - this.#lastPingForAllMs >= this.#options.pingIntervalMs;
   }
 
   /**
@@ -156,24 +165,31 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
     const attachment = this.#attachments.get(attachId);
     if (!attachment) return;
     attachment.question = question;
+    this.#asking.add(attachment);
     if (this.#isPingAnswered && attachment.pingedQuestion < question) this.#ping(this.#host.monotonicMs());
   }
 
   #ping(nowMs: number): void {
     this.#lastPingMs = nowMs;
     this.#isPingAnswered = false;
-    for (const attachment of this.#attachments.values()) attachment.pingedQuestion = attachment.question;
+    this.#isPingForAll = this.#isPingForAllDue(nowMs);
+    if (this.#isPingForAll) this.#lastPingForAllMs = nowMs;
+    for (const attachment of this.#asking) attachment.pingedQuestion = attachment.question;
     this.send({ kind: 'ping' });
   }
 
-  /** What was attached after the ping was sent is attached after it, too. The next ping waits until all have heard. */
+  /**
+   * What was attached after the ping was sent is attached after it, too. The next ping waits until all have heard. Reads of
+   * one partition may ask at every round trip: the thousands that share its stream are told now and then (I19).
+   */
   #onPong(): void {
     if (this.#isPingAnswered) return;
-    for (const { replica, pingedQuestion } of this.#attachments.values())
+    for (const { replica, pingedQuestion } of this.#isPingForAll ? this.#attachments.values() : this.#asking)
       replica.onHeard(this.#follower, this.#lastPingMs, pingedQuestion);
     this.#isPingAnswered = true;
-    for (const { question, pingedQuestion } of this.#attachments.values())
-      if (pingedQuestion < question) return this.#ping(this.#host.monotonicMs());
+    for (const attachment of this.#asking)
+      if (attachment.pingedQuestion === attachment.question) this.#asking.delete(attachment);
+    if (this.#asking.size > 0) this.#ping(this.#host.monotonicMs());
   }
 
   /** A follower need not wait for the answer to its hello; but what it may queue up here is bounded. */
@@ -238,17 +254,24 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
       question: 0,
       pingedQuestion: 0,
     };
+    this.#forget(attachId);
     this.#attachments.set(attachId, attachment);
     this.onAppended(attachId);
   }
 
   stopSending(attachId: number): void {
+    this.#forget(attachId);
+  }
+
+  #forget(attachId: number): Attachment | undefined {
+    const attachment = this.#attachments.get(attachId);
     this.#attachments.delete(attachId);
+    if (attachment) this.#asking.delete(attachment);
+    return attachment;
   }
 
   #detach(attachId: number): void {
-    const attachment = this.#attachments.get(attachId);
-    this.#attachments.delete(attachId);
+    const attachment = this.#forget(attachId);
     attachment?.replica.onDetached(this.streamId, attachId);
   }
 
@@ -387,6 +410,7 @@ export class LeaderSession implements ReplicationStreamHandler<FollowerMessage> 
     this.#isClosed = true;
     this.#offsetsTimer?.cancel();
     this.#attachments.clear();
+    this.#asking.clear();
     this.#line.length = 0;
     this.#early = [];
     this.#host.onSessionClosed(this);

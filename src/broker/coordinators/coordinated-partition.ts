@@ -88,8 +88,10 @@ export class CoordinatedPartition<Request, Record, Answer> {
     return new Promise((resolve, reject) => {
       const requestId = ++this.#lastRequestId;
       const stopWatching = onDisconnect(() => {
-        this.#waiting.delete(requestId);
+        const withdrawn = this.#take(requestId);
         this.#step({ kind: 'withdrawn', requestId });
+        // Nobody reads the answer, but what the request holds is given back with it.
+        withdrawn?.reject(new BrokerError({ code: 'NOT_COORDINATOR' }));
       });
       this.#waiting.set(requestId, {
         resolve: (answer) => {

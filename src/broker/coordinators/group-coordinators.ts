@@ -85,6 +85,7 @@ export class GroupCoordinators {
   readonly #ticking: Timer;
   readonly #turns: FairTurns;
   #lastTickMs: number;
+  #isLooking = false;
   /** Of all groups here, as far as it is in no log. */
   readonly #memory: GroupMemory;
   #memoryWarnedMs: number | null = null;
@@ -108,10 +109,17 @@ export class GroupCoordinators {
     const nowMs = this.#modules.clock.monotonicMs();
     const lateMs = nowMs - this.#lastTickMs - tickMs;
     this.#lastTickMs = nowMs;
-    for (const partition of this.#partitions.values()) {
-      if (lateMs > stallMs) partition.onStalled(lateMs);
-      partition.onTick();
-    }
+    if (lateMs > stallMs) for (const partition of this.#partitions.values()) partition.onStalled(lateMs);
+    void this.#lookAtDeadlines();
+  }
+
+  /** In the line, too: a heartbeat that came before is counted before. */
+  async #lookAtDeadlines(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    await this.#turns.whenFree();
+    this.#isLooking = false;
+    for (const partition of this.#partitions.values()) partition.onTick();
   }
 
   onReplicaOpened(replica: Replica): void {
@@ -215,8 +223,11 @@ export class GroupCoordinators {
     });
     const partition = at === null ? undefined : await this.#servingOne(at);
     // Clients come again to a coordinator that loads, and look for another one when it is none.
-    if (at !== null && !partition?.isServing && this.leaderOf(at) === this.#options.localId) return loading;
-    if (!partition) return notHere;
+    const isLoading = at !== null && !partition?.isServing && this.leaderOf(at) === this.#options.localId;
+    if (isLoading || !partition) {
+      stopWatching();
+      return isLoading ? loading : notHere;
+    }
     await this.#turns.whenFree();
     stopWatching();
     // Whoever left while it was held must not become a member that the others wait for.

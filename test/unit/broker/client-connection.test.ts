@@ -183,6 +183,20 @@ describe('a client connection', () => {
   });
 });
 
+test('what a client that is gone has sent counts until nobody works on it any more', async () => {
+  const { pending, connection, memory, produce, metadata, settle } = setUp();
+  for (const id of [1, 2, 3]) produce(id);
+  const running = memory.usedBytes;
+  metadata(4);
+  connection.onClose(null);
+  expect(memory.usedBytes).toBe(running);
+  pending[0]?.resolve({});
+  pending[1]?.reject(new Error('no'));
+  pending[2]?.resolve(closeConnection);
+  await settle();
+  expect(memory.usedBytes).toBe(0);
+});
+
 describe('the memory of an answer', () => {
   /** One request whose handler has taken memory; `gone` counts how often it was given back. */
   function answering() {

@@ -74,3 +74,24 @@ test('who has gone while its coordinator was elected joins no group', async () =
   groups.close();
   await there;
 });
+
+test('a group that is not here leaves nothing of who asked for it', async () => {
+  const time = new ManualTime();
+  const random = { next: () => 0.5, bytes: (length: number) => Buffer.alloc(length, 1) };
+  const groups = new GroupCoordinators(
+    { localId: b1, groups: defaultGroupOptions, commitTimeoutMs: 5000 },
+    {
+      ...{ clock: time, timers: time, random, logger: silentLogger },
+      ...{ image: () => new ClusterImage(), isStreamBroken: () => false },
+    },
+  );
+  const listeners = new Set<() => void>();
+  const onDisconnect = (listener: () => void): (() => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  };
+  const answer = await groups.ask({ kind: 'describeGroup', groupId: 'group' }, onDisconnect);
+  assert.deepEqual(answer, { fault: { code: 'NOT_COORDINATOR' } });
+  assert.equal(listeners.size, 0);
+  groups.close();
+});
