@@ -148,13 +148,18 @@ export class LeaderRole implements SendingReplica {
     return { endOffset: offsetAfter(result.lastOffset, 1), written: asLeader() };
   }
 
-  #queue(batch: Buffer, acks: number, origin: BatchOrigin, nowMs: number): QueuedAppend {
+  /** Throws the refusals of `acks.ts`, and NOT_LEADER where nobody answers this leader (I19). */
+  refuseUnlessAppendable(acks: number, nowMs: number = this.#host.monotonicMs()): void {
     const { state } = this;
     const refusal = refusalBeforeAppend(acks, state);
     if (refusal) throw new BrokerError(refusal);
     if (!state.mayAppend(nowMs, this.#host.controllerContact()))
       throw new BrokerError({ code: 'NOT_LEADER', leaderId: noBroker, leaderEpoch: state.leaderEpoch });
-    return this.#log.queueAsLeader(batch, state.leaderEpoch, { origin });
+  }
+
+  #queue(batch: Buffer, acks: number, origin: BatchOrigin, nowMs: number): QueuedAppend {
+    this.refuseUnlessAppendable(acks, nowMs);
+    return this.#log.queueAsLeader(batch, this.state.leaderEpoch, { origin });
   }
 
   #committed(endOffset: Offset, deadlineMs: number): Promise<void> {

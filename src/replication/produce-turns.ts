@@ -5,11 +5,15 @@
  */
 
 export interface ProduceSteps<Outcome> {
+  /**
+   * Throws, or rejects, where the partition takes nothing now, whatever the batch is: those that wait behind it are refused
+   * as well. A promise where that is not known yet; when it has resolved this is asked again. Asked before the batch is
+   * prepared, which may be much work for nothing, and before it is appended.
+   */
+  readonly admit: () => Promise<unknown> | undefined;
   /** Gives the batch to append. */
   readonly prepare: () => Buffer | Promise<Buffer>;
-  /** Resolves when this broker leads, rejects where it does not and will not soon. */
-  readonly leading: () => unknown;
-  /** Queues the batch before it returns. */
+  /** Queues the batch before it returns; called in the same moment as it was admitted in. */
   readonly append: (batch: Buffer) => Promise<Outcome>;
 }
 
@@ -17,7 +21,7 @@ export class ProduceTurns {
   #underWay = 0;
   #last: Promise<void> = Promise.resolve();
   #lastNumber = 0;
-  /** Up to this number batches are refused: one before them was, for want of a leader. */
+  /** Up to this number batches are refused: one before them was not admitted. */
   #refused: { readonly upTo: number; readonly error: unknown } = { upTo: 0, error: null };
 
   /** Nobody has to wait for anybody. */
@@ -26,15 +30,15 @@ export class ProduceTurns {
   }
 
   /** The outcome of `append`, which is called when all that came before have been appended or refused. */
-  run<Outcome>({ prepare, leading, append }: ProduceSteps<Outcome>): Promise<Outcome> {
+  run<Outcome>({ admit, prepare, append }: ProduceSteps<Outcome>): Promise<Outcome> {
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
     const number = ++this.#lastNumber;
     this.#underWay++;
     this.#last = this.#last.then(async () => {
       try {
-        const batch = await prepare();
-        await this.#unlessRefused(number, leading);
-        resolve(append(batch));
+        if (number <= this.#refused.upTo) throw this.#refused.error;
+        const batch = await this.#onceAdmitted(admit, prepare);
+        await this.#onceAdmitted(admit, () => resolve(append(batch)));
       } catch (error) {
         reject(error);
       } finally {
@@ -44,14 +48,17 @@ export class ProduceTurns {
     return promise;
   }
 
-  /** One that was let in behind a refused one would look like its producer's first. */
-  async #unlessRefused(number: number, leading: () => unknown): Promise<void> {
-    if (number <= this.#refused.upTo) throw this.#refused.error;
+  async #onceAdmitted<Result>(
+    admit: ProduceSteps<unknown>['admit'],
+    work: () => Result | Promise<Result>,
+  ): Promise<Result> {
     try {
-      await leading();
+      for (let known = admit(); known !== undefined; known = admit()) await known;
     } catch (error) {
+      // One that was let in behind a refused one would look like its producer's first.
       this.#refused = { upTo: this.#lastNumber, error };
       throw error;
     }
+    return work();
   }
 }

@@ -356,8 +356,8 @@ export class Replica {
   }
 
   /**
-   * Appends one batch and waits for what `acks` asks for. Throws the refusals of `acks.ts` and of the log. The append
-   * itself is queued before this returns, unless leadership is not known yet, or it takes long to look into the batch or
+   * Appends one batch and waits for what `acks` asks for. Throws or rejects with NOT_LEADER, STORAGE and the refusals of
+   * `acks.ts` before the batch is looked into, and with those of the log. The append itself is queued before this returns, unless leadership is not known yet, or it takes long to look into the batch or
    * into one that came before it.
    */
   produce(batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
@@ -368,12 +368,20 @@ export class Replica {
   }
 
   #produceAsLeader(role: LeaderRole, batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
+    role.refuseUnlessAppendable(acks);
     const prepared = this.#turns.isEmpty ? this.log.prepareAsLeader(batch) : null;
     if (prepared instanceof Buffer) return role.append(prepared, acks, timeoutMs);
+    // Nobody asks for it where leadership ends first.
+    if (prepared instanceof Promise) prepared.catch(() => {});
     return this.#turns.run({
-      prepare: () => prepared ?? this.log.prepareAsLeader(batch),
       // Whoever leads when it is ready may append it: so far it is in nobody's log.
-      leading: () => this.leading(),
+      admit: () => {
+        const leading = this.leading();
+        if (leading instanceof Promise) return leading;
+        this.#leaderOrRefuse().refuseUnlessAppendable(acks);
+        return undefined;
+      },
+      prepare: () => prepared ?? this.log.prepareAsLeader(batch),
       append: (ready) => this.#leaderOrRefuse().append(ready, acks, timeoutMs),
     });
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ProduceTurns } from '../../../src/replication/produce-turns.ts';
 import { settled } from '../../support/manual-time.ts';
 
-const nobodyRefused = (): void => {};
+const admitAll = (): undefined => undefined;
 
 describe('batches in turns', () => {
   test('are appended in the order they came, however long one takes to be prepared', async () => {
@@ -12,7 +12,7 @@ describe('batches in turns', () => {
     const run = (name: string, prepare: () => Buffer | Promise<Buffer>): Promise<string> =>
       turns.run({
         prepare,
-        leading: nobodyRefused,
+        admit: admitAll,
         append: async (batch) => {
           appended.push(`${name} ${batch}`);
           return name;
@@ -39,7 +39,7 @@ describe('batches in turns', () => {
     for (const name of ['a', 'b'])
       void turns.run({
         prepare: () => Buffer.from(name),
-        leading: nobodyRefused,
+        admit: admitAll,
         append: (batch) => {
           appended.push(String(batch));
           return never;
@@ -54,10 +54,10 @@ describe('batches in turns', () => {
     const turns = new ProduceTurns();
     const bad = turns.run({
       prepare: () => Promise.reject(new Error('no keys')),
-      leading: nobodyRefused,
+      admit: admitAll,
       append: async () => 'bad',
     });
-    const good = turns.run({ prepare: () => Buffer.alloc(1), leading: nobodyRefused, append: async () => 'good' });
+    const good = turns.run({ prepare: () => Buffer.alloc(1), admit: admitAll, append: async () => 'good' });
     await expect(bad).rejects.toThrow('no keys');
     expect(await good).toBe('good');
   });
@@ -69,7 +69,7 @@ describe('batches in turns', () => {
     const run = (): Promise<string> =>
       turns.run({
         prepare: () => Buffer.alloc(1),
-        leading: () => (isLeading ? undefined : election.promise),
+        admit: () => (isLeading ? undefined : election.promise),
         append: async () => 'appended',
       });
     const waiting = [run(), run()];
@@ -78,5 +78,78 @@ describe('batches in turns', () => {
     election.reject(new Error('not the leader'));
     for (const outcome of waiting) await expect(outcome).rejects.toThrow('not the leader');
     expect(await run()).toBe('appended');
+  });
+
+  test('are not prepared where one before them was refused, nor where nobody leads', async () => {
+    const turns = new ProduceTurns();
+    let prepared = 0;
+    const run = (admit: () => undefined): Promise<string> =>
+      turns.run({
+        admit,
+        prepare: () => {
+          prepared++;
+          return Buffer.alloc(1);
+        },
+        append: async () => 'appended',
+      });
+    const refused = (): never => {
+      throw new Error('not the leader');
+    };
+    for (const outcome of [run(refused), run(admitAll), run(admitAll)])
+      await expect(outcome).rejects.toThrow('not the leader');
+    expect(prepared).toBe(0);
+    expect(await run(admitAll)).toBe('appended');
+  });
+
+  test('are all refused behind one that is no longer admitted when it is ready', async () => {
+    const turns = new ProduceTurns();
+    const gate = Promise.withResolvers<Buffer>();
+    let isTaken = true;
+    const run = (prepare: () => Buffer | Promise<Buffer>): Promise<string> =>
+      turns.run({
+        admit: () => {
+          if (!isTaken) throw new Error('too few replicas');
+          return undefined;
+        },
+        prepare,
+        append: async () => 'appended',
+      });
+    const outcomes = [run(() => gate.promise), run(() => Buffer.alloc(1))];
+    // They are enough again before the second one's turn comes.
+    const first = outcomes[0]?.catch(() => {
+      isTaken = true;
+    });
+    await settled();
+    isTaken = false;
+    gate.resolve(Buffer.alloc(1));
+    for (const outcome of outcomes) await expect(outcome).rejects.toThrow('too few replicas');
+    await first;
+    expect(await run(() => Buffer.alloc(1))).toBe('appended');
+  });
+
+  test('are admitted in the same moment as they are appended in', async () => {
+    const turns = new ProduceTurns();
+    const steps: string[] = [];
+    let known: Promise<void> | undefined = Promise.resolve();
+    const outcome = turns.run({
+      admit: () => {
+        steps.push('admit');
+        queueMicrotask(() => steps.push('later'));
+        const waiting = known;
+        known = undefined;
+        return waiting;
+      },
+      prepare: () => Buffer.alloc(1),
+      append: async () => void steps.push('append'),
+    });
+    await outcome;
+    expect(steps.slice(0, steps.indexOf('append') + 1)).toEqual([
+      'admit',
+      'later',
+      'admit',
+      'later',
+      'admit',
+      'append',
+    ]);
   });
 });

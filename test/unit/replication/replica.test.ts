@@ -4,6 +4,7 @@ import { leaderEpoch } from '../../../src/model/brands.ts';
 import { BrokerError } from '../../../src/model/fault.ts';
 import { encodeBatch } from '../../../src/records/record-batch.ts';
 import { batchOf } from '../../support/log-harness.ts';
+import { settled } from '../../support/manual-time.ts';
 import { diskError } from '../../support/memory-disk.ts';
 import { ackOf, attachOf, ManagerUnderTest } from './manager-fixture.ts';
 import { b1, b2 } from './partition-fixture.ts';
@@ -85,6 +86,33 @@ describe('a client’s batch that has to be looked into for long', () => {
       })),
       codec: 'lz4',
     });
+
+  test('is not looked into where it is refused whatever it holds', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1] }], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    const refusal = (acks: number): Promise<string> =>
+      refusalOf(() => replica.produce(batchOf(['no key']), acks, 1000));
+    assert.equal(await refusal(2), 'INVALID_REQUIRED_ACKS');
+    assert.equal(await refusal(-1), 'NOT_ENOUGH_REPLICAS');
+    assert.equal(await refusal(1), 'INVALID_RECORD');
+    under.controllerContactMs = Number.NEGATIVE_INFINITY;
+    assert.equal(await refusal(1), 'NOT_LEADER');
+  });
+
+  test('is refused where the ISR is too small when that is done, and so are those behind it', async () => {
+    const under = await ManagerUnderTest.start([{ isr: [b1, b2] }], { logConfig: { cleanupPolicy } });
+    const replica = under.replica();
+    const first = refusalOf(() => replica.produce(large(), -1, 1000)).then((refusal) => {
+      under.writeRecord({ isr: [b1, b2] });
+      return refusal;
+    });
+    const second = refusalOf(() => replica.produce(keyed('b'), -1, 1000));
+    // The first is admitted.
+    await settled();
+    under.writeRecord({ isr: [b1] });
+    assert.deepEqual(await Promise.all([first, second]), ['NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS']);
+    assert.equal(replica.log.logEndOffset, 0);
+  });
 
   test('keeps its place before those that came after it', async () => {
     const under = await ManagerUnderTest.start([{}], { logConfig: { cleanupPolicy } });
