@@ -91,7 +91,7 @@ function withZlibErrors(maxBytes: number, unpack: () => Buffer): Buffer {
 /** Of what the thread pool is asked for at a time. */
 const chunkSize = 256 << 10;
 
-/** The same in pieces of at most 4 MiB, some of which may be empty. Throws DecompressionError where it is reached. */
+/** The same in pieces of at most 5 MiB, some of which may be empty. Throws DecompressionError where it is reached. */
 export function decompressInPieces(
   codec: Exclude<Codec, 'none'>,
   bytes: Buffer,

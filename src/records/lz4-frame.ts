@@ -24,7 +24,8 @@ const blockBytesByCode: Readonly<Record<number, number>> = { 4: 1 << 16, 5: 1 <<
 const windowBytes = 1 << 16;
 /** Of what is unpacked in one step. */
 const pieceBytes = 256 << 10;
-const noBytes = Buffer.alloc(0);
+/** Nor is one step more blocks, which may hold one byte each, or none. */
+const pieceBlocks = 1024;
 
 /** The bytes in a frame, at most `maxBytes` of them. Throws DecompressionError. */
 export function decompressLz4Frame(source: Buffer, maxBytes: number): Buffer {
@@ -33,15 +34,19 @@ export function decompressLz4Frame(source: Buffer, maxBytes: number): Buffer {
 }
 
 /**
- * The same in pieces, each of which takes a millisecond or two; one without bytes where much of the frame had none. Throws
+ * The same in pieces, each of which takes a millisecond or two; one without bytes where many blocks had none. Throws
  * DecompressionError where the block in question is reached.
  */
 export function* lz4Pieces(source: Buffer, maxBytes: number): Generator<Buffer, void, undefined> {
   const frame = readFrameHeader(source);
-  let window = noBytes;
+  const trailerBytes = 4 + frame.contentChecksumBytes;
+  // Blocks stand one after another in it, so that those that point back find the others in front of themselves.
+  let target = Buffer.alloc(0);
+  let to = 0;
+  let given = 0;
   let unpacked = 0;
+  let blocks = 0;
   let at = frame.headerBytes;
-  let lastPieceAt = at;
   for (;;) {
     if (at + 4 > source.length) throw new DecompressionError('the lz4 frame is cut short');
     const word = source.readUInt32LE(at);
@@ -51,28 +56,39 @@ export function* lz4Pieces(source: Buffer, maxBytes: number): Generator<Buffer, 
     if (length > frame.blockBytes || at + length > source.length)
       throw new DecompressionError('an lz4 block is longer than it can be');
     const isStored = word >>> 31 === 1;
+    const block = source.subarray(at, at + length);
+    at += length + frame.blockChecksumBytes;
     const mostBytes = isStored ? length : Math.min(frame.blockBytes, length * mostBytesOut);
     const room = Math.min(mostBytes, maxBytes - unpacked);
-    // Blocks that point back to others find them in front of themselves.
-    const target = Buffer.allocUnsafe(window.length + room);
-    window.copy(target);
-    const block = source.subarray(at, at + length);
-    let given = window.length;
-    for (const to of isStored ? copyStored(block, target, given) : decompressBlock(block, target, given)) {
+    if (room > target.length - to) {
+      if (to > given) yield target.subarray(given, to);
+      const window = target.subarray(frame.areBlocksLinked ? Math.max(0, to - windowBytes) : to, to);
+      // Twice the room: however little of it a block takes, as much is written as is needed now before the next copy.
+      const restBytes = room + Math.max(0, source.length - at - trailerBytes) * mostBytesOut;
+      const newBytes = Math.min(2 * Math.max(room, pieceBytes), maxBytes - unpacked, restBytes);
+      target = Buffer.allocUnsafe(window.length + newBytes);
+      to = given = window.copy(target);
+    }
+    const start = to;
+    const place = { from: frame.areBlocksLinked ? 0 : start, to: start, limit: start + room };
+    for (to of isStored ? copyStored(block, target, place) : decompressBlock(block, target, place)) {
       if (to < 0) {
         if (room < mostBytes) throw new UnpackedTooLargeError(maxBytes);
         throw new DecompressionError('an lz4 block unpacks to more bytes than a block has');
       }
-      if (to === given && at - lastPieceAt < pieceBytes) continue;
-      lastPieceAt = at;
+      if (to - given < pieceBytes) continue;
       yield target.subarray(given, to);
       given = to;
+      blocks = 0;
     }
-    unpacked += given - window.length;
-    at += length + frame.blockChecksumBytes;
-    if (frame.areBlocksLinked) window = target.subarray(Math.max(0, given - windowBytes), given);
+    unpacked += to - start;
+    if (++blocks < pieceBlocks) continue;
+    yield target.subarray(given, to);
+    given = to;
+    blocks = 0;
   }
   if (at + frame.contentChecksumBytes > source.length) throw new DecompressionError('the lz4 frame is cut short');
+  if (to > given) yield target.subarray(given, to);
 }
 
 interface FrameHeader {
@@ -98,9 +114,17 @@ function readFrameHeader(source: Buffer): FrameHeader {
   };
 }
 
+/** Where in the target a block is written. */
+interface Place {
+  /** The first byte a match may point to. */
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+}
+
 /** As `decompressBlock`. */
-function* copyStored(block: Buffer, target: Buffer, to: number): Generator<number, void, undefined> {
-  yield to + block.length > target.length ? -1 : to + block.copy(target, to);
+function* copyStored(block: Buffer, target: Buffer, { to, limit }: Place): Generator<number, void, undefined> {
+  yield to + block.length > limit ? -1 : to + block.copy(target, to);
 }
 
 /** A byte of a block stands for at most as many: it makes a match longer. */
@@ -108,10 +132,11 @@ const mostBytesOut = 255;
 
 /**
  * One block of [token · literals · match offset · match length]…; gives the position after what it wrote, again and again
- * and at last where all of it is written, or -1 where the target is too small for it.
+ * and at last where all of it is written, or -1 where the limit is too near for it.
  */
-function* decompressBlock(source: Buffer, target: Buffer, to: number): Generator<number, void, undefined> {
-  const limit = target.length;
+function* decompressBlock(source: Buffer, target: Buffer, place: Place): Generator<number, void, undefined> {
+  const { from, limit } = place;
+  let { to } = place;
   const end = source.length;
   let at = 0;
   let given = to;
@@ -144,7 +169,7 @@ function* decompressBlock(source: Buffer, target: Buffer, to: number): Generator
     if (at + 2 > end) throw new DecompressionError('an lz4 block ends inside a match');
     const distance = (source[at] as number) | ((source[at + 1] as number) << 8);
     at += 2;
-    if (distance === 0 || distance > to) throw new DecompressionError('an lz4 match points before the data');
+    if (distance === 0 || distance > to - from) throw new DecompressionError('an lz4 match points before the data');
     let match = (token & 15) + 4;
     if ((token & 15) === 15) {
       let more = 255;
@@ -158,10 +183,10 @@ function* decompressBlock(source: Buffer, target: Buffer, to: number): Generator
     const stop = to + match;
     // A match may run into what it writes itself: byte by byte is what the format means, or all that is there again and again.
     if (match > 32) {
-      const from = to - distance;
+      const first = to - distance;
       while (to < stop) {
-        const copied = Math.min(stop - to, to - from);
-        target.copyWithin(to, from, from + copied);
+        const copied = Math.min(stop - to, to - first);
+        target.copyWithin(to, first, first + copied);
         to += copied;
       }
     } else {

@@ -71,17 +71,18 @@ export function* snappyPieces(
   }
   let left = maxBytes;
   let at = xerialHeader.length;
-  let lastPieceAt = at;
+  let blocksSincePiece = 0;
   if (source.length < at) throw new DecompressionError('the snappy stream is cut short');
   while (at < source.length) {
     if (at + 4 > source.length) throw new DecompressionError('the snappy stream is cut short');
     const length = source.readInt32BE(at);
     at += 4;
     if (length < 0 || at + length > source.length) throw new DecompressionError('a snappy block is cut short');
+    blocksSincePiece++;
     for (const piece of blockPieces(source.subarray(at, at + length), left, maxBytes, with_)) {
-      if (piece.length === 0 && at - lastPieceAt < pieceBytes) continue;
+      if (piece.length === 0 && blocksSincePiece < pieceBlocks) continue;
       left -= piece.length;
-      lastPieceAt = at;
+      blocksSincePiece = 0;
       yield piece;
     }
     at += length;
@@ -90,11 +91,13 @@ export function* snappyPieces(
 
 /** What is unpacked in one step. */
 const pieceBytes = 256 << 10;
+/** Nor is one step more blocks, which may hold nothing. */
+const pieceBlocks = 1024;
 
 function* blockPieces(block: Buffer, leftBytes: number, maxBytes: number, with_: SnappyBlocks): Generator<Buffer> {
   const { length, at } = unpackedLength(block);
   if (length > leftBytes) throw new UnpackedTooLargeError(maxBytes);
-  if (with_.uncompress === null || length > pieceBytes) yield* unpackInSteps(block, at, length);
+  if (with_.uncompress === null || length === 0 || length > pieceBytes) yield* unpackInSteps(block, at, length);
   else yield unpackNatively(block, length, with_.uncompress);
 }
 
