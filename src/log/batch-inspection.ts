@@ -70,27 +70,36 @@ export class BatchInspector {
    * unpacked, or the batch is too large in the other codec: a client may be able to make smaller ones of it.
    */
   inspect(batch: Buffer, inspection: Inspection): Buffer | Promise<Buffer> {
-    if (this.#small.isEmpty && this.#forSmall.hasTime)
-      return atOnce(batch, inspection) ?? this.#large.run(() => this.#inPieces(batch, inspection));
-    const inspected = this.#small.run(async () => {
+    const inPieces = (): Promise<Buffer> => this.#large.run(() => this.#inPieces(batch, inspection));
+    const inspected = this.#inSmallStep(() => atOnce(batch, inspection));
+    return inspected instanceof Promise ? inspected.then((done) => done ?? inPieces()) : (inspected ?? inPieces());
+  }
+
+  /** At once where the turn has time, else in one to come. */
+  #inSmallStep<Result>(step: () => Result): Result | Promise<Result> {
+    if (this.#small.isEmpty && this.#forSmall.hasTime) return step();
+    return this.#small.run(async () => {
       while (!this.#forSmall.hasTime) await this.#forSmall.nextTurn();
-      return atOnce(batch, inspection);
+      return step();
     });
-    return inspected.then((done) => done ?? this.#large.run(() => this.#inPieces(batch, inspection)));
   }
 
   /**
-   * Gives `look` the records of one batch of a log, a piece at a time and in the same turns, until it finds something; null
-   * where it does not. Rejects with CORRUPT_MESSAGE, and with MESSAGE_TOO_LARGE where they are too many when unpacked.
+   * Gives `look` the records of one batch of a log, in the same turns: all of a small one, of a large one a piece at a time,
+   * until it finds something; null where it does not. Rejects with CORRUPT_MESSAGE, and with MESSAGE_TOO_LARGE where they are too many when unpacked.
    */
   async search<Found>(
     batch: Buffer,
     maxMessageBytes: number,
     look: (records: Buffer) => Found | null,
   ): Promise<Found | null> {
+    const searched = await this.#inSmallStep(() => {
+      const records = recordsAtOnce(batch);
+      return records === null ? null : { found: look(records) };
+    });
+    if (searched !== null) return searched.found;
     return this.#large.run(async () => {
-      const all = recordsAtOnce(batch);
-      for await (const records of all === null ? recordPieces(batch, unpackLimit(maxMessageBytes)) : [all]) {
+      for await (const records of recordPieces(batch, unpackLimit(maxMessageBytes))) {
         await this.#turn();
         const found = look(records);
         if (found !== null) return found;

@@ -175,3 +175,35 @@ test.each(['none', 'gzip', 'lz4'] as const)(
     expect(Math.max(...piecesByTurn.values())).toBeLessThanOrEqual(3);
   },
 );
+
+test('a search of a small batch waits for no large one, only for a turn that has time', async () => {
+  const world = new World();
+  world.stepMs = 4;
+  const done: string[] = [];
+  const search = async (name: string, batch: Buffer): Promise<void> => {
+    expect(await world.inspector.search(batch, maxMessageBytes, () => 'found')).toBe('found');
+    done.push(name);
+  };
+  const large = search('large', batchOf(60_000));
+  const small = ['a', 'b', 'c', 'd'].map((name) => search(name, batchOf(2, 'lz4')));
+  await settled();
+  expect(done.filter((name) => name !== 'large')).toEqual(['a', 'b']);
+  await world.outcomeOf(Promise.all([large, ...small]));
+  expect(done.filter((name) => name !== 'large')).toEqual(['a', 'b', 'c', 'd']);
+});
+
+test('a search of small batches goes on while a large one is looked at', async () => {
+  const world = new World();
+  const value = Buffer.alloc(8 << 20);
+  const large = encodeBatch({ records: [{ key: Buffer.from('k'), value, timestampMs }], codec: 'gzip' });
+  const inspected = Promise.resolve(world.inspect(large, { maxMessageBytes: 16 << 20 }));
+  let found: string | null = null;
+  void world.inspector
+    .search(batchOf(2), maxMessageBytes, () => 'found')
+    .then((result) => {
+      found = result;
+    });
+  await settled();
+  expect(found).toBe('found');
+  await world.outcomeOf(inspected);
+});
