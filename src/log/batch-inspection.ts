@@ -86,7 +86,8 @@ export class BatchInspector {
 
   /**
    * Gives `look` the records of one batch of a log, in the same turns: all of a small one, of a large one a piece at a time,
-   * until it finds something; null where it does not. Rejects with CORRUPT_MESSAGE, and with MESSAGE_TOO_LARGE where they are too many when unpacked.
+   * until it finds something; null where it does not. Rejects with CORRUPT_MESSAGE, and with MESSAGE_TOO_LARGE where they
+   * are too many when unpacked.
    */
   async search<Found>(
     batch: Buffer,

@@ -357,8 +357,8 @@ export class Replica {
 
   /**
    * Appends one batch and waits for what `acks` asks for. Throws or rejects with NOT_LEADER, STORAGE and the refusals of
-   * `acks.ts` before the batch is looked into, and with those of the log. The append itself is queued before this returns, unless leadership is not known yet, or it takes long to look into the batch or
-   * into one that came before it.
+   * `acks.ts` before the batch is looked into, and with those of the log. The append itself is queued before this returns,
+   * unless leadership is not known yet, or it takes long to look into the batch or into one that came before it.
    */
   produce(batch: Buffer, acks: number, timeoutMs: number): Promise<ProduceOutcome> {
     if (this.#role.kind === 'leader') return this.#produceAsLeader(this.#role, batch, acks, timeoutMs);
