@@ -31,6 +31,7 @@ interface Place {
 interface StartOptions extends Place {
   etcdMembers: number;
   set: string[];
+  longTurns?: true;
 }
 
 /** Starts a program that outlives this one; its output goes to `<home>/log`, its pid to `<home>/pid`. */
@@ -53,10 +54,12 @@ const brokerHome = (dir: string, id: number): string => join(dir, `node${id}`);
 
 function launchBroker(dir: string, id: number): number {
   const home = brokerHome(dir, id);
-  const args = ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256', '--import', longTurns];
-  return launch(home, process.execPath, [...args, cli, 'start', '--config', join(home, 'server.properties')], {
-    [longTurnsVariable]: join(home, longTurnsFile),
-  });
+  const turns = join(home, longTurnsFile);
+  const isWatched = existsSync(turns);
+  const args = ['--disable-warning=ExperimentalWarning', '--initial-old-space-size=256'];
+  if (isWatched) args.push('--import', longTurns);
+  args.push(cli, 'start', '--config', join(home, 'server.properties'));
+  return launch(home, process.execPath, args, isWatched ? { [longTurnsVariable]: turns } : {});
 }
 
 function isAlive(pid: number): boolean {
@@ -74,7 +77,10 @@ function pidOf(home: string): number | null {
   return existsSync(path) ? Number(readFileSync(path, 'utf8')) : null;
 }
 
-async function start(brokers: number, { dir, port, etcdMembers, set }: StartOptions): Promise<void> {
+async function start(
+  brokers: number,
+  { dir, port, etcdMembers, set, longTurns: tellsLongTurns }: StartOptions,
+): Promise<void> {
   await stop({ dir, port });
   const members = Array.from({ length: brokers > 1 ? etcdMembers : 0 }, (_, index) => ({
     name: `etcd${index + 1}`,
@@ -112,6 +118,7 @@ async function start(brokers: number, { dir, port, etcdMembers, set }: StartOpti
       ...set,
     ];
     writeFileSync(join(home, 'server.properties'), `${lines.join('\n')}\n`);
+    if (tellsLongTurns) writeFileSync(join(home, longTurnsFile), '');
     pids.push(launchBroker(dir, id));
   }
   await waitForBrokers(`${host}:${port}`, brokers, dir, pids);
@@ -180,6 +187,7 @@ const inPlace = (command: Command): Command =>
 inPlace(program.command('start'))
   .argument('[brokers]', 'how many', Number, 3)
   .option('--etcd-members <n>', 'how many etcd processes, where there is more than one broker', Number, 1)
+  .option('--long-turns', 'brokers tell how long they hold their event loops, for `bench groups --processes`')
   .option(
     '--set <key=value>',
     'a line of server.properties; repeat for more',
